@@ -1,0 +1,101 @@
+# make help lists the targets; each sets the environment up first where it is missing or the lock has changed.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+EXPERIMENT ?= sst
+CORES ?= $(shell nproc)
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+
+# Archives at hand are used where they lie; without them, what is needed is downloaded or the error says how to get it.
+ifndef PODNAS_DATA
+ifneq ($(wildcard ../shared/data/.),)
+export PODNAS_DATA := $(abspath ../shared/data)
+endif
+endif
+
+BIN := .venv/bin
+READY := .venv/.stamp
+UV := .tools/uv/bin/uv
+UV_READY := .tools/uv/.stamp
+RESULTS := results/$(EXPERIMENT)
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) \
+	$(if $(filter-out sst,$(EXPERIMENT)),--configfile config/experiments/$(EXPERIMENT).yaml)
+
+.PHONY: help setup run report test lint format generate lock clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "EXPERIMENT=$(EXPERIMENT) (or a name in config/experiments), CORES=$(CORES), PYTHON=$(PYTHON)"
+
+setup: $(READY)  ## install everything into .venv, as locked in requirements.lock
+
+run: $(READY)  ## run EXPERIMENT on CORES, make its report, print its scorecard
+	$(SNAKEMAKE)
+	@$(MAKE) --no-print-directory report
+
+# Remade only if an artifact is newer. --report cannot be a rule of the workflow that it reports on.
+report: $(READY)
+	@if [[ -f $(RESULTS)/report.html && -z "$$(find $(RESULTS) -newer $(RESULTS)/report.html -type f \
+			-not -path '*/logs/*' -print -quit)" ]]; then \
+		echo "$(RESULTS)/scorecard.md and $(RESULTS)/report.html are up to date"; \
+	else \
+		$(SNAKEMAKE) --quiet all --report $(RESULTS)/unfinished_report.html; \
+		mv $(RESULTS)/unfinished_report.html $(RESULTS)/report.html; \
+		cat $(RESULTS)/scorecard.md; \
+		echo "scorecard: $(RESULTS)/scorecard.md, report: $(RESULTS)/report.html"; \
+	fi
+
+test: $(READY)  ## run all tests; the last lines count those skipped and say why
+	$(BIN)/pytest -q -n 2 --dist loadfile
+
+lint: $(READY)  ## check style, types, floors, spelling, the workflow and the generated files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/python -m podnas generate --check
+	$(BIN)/snakemake --lint
+
+format: $(READY)  ## put code and rules into the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+generate: $(READY)  ## write config/schema.json, config/README.md and envs/ from the code and the lock
+	$(BIN)/python -m podnas generate
+
+# uv does not read pip's settings: where pip uses a mirror, so does uv.
+MIRROR = $(or $(PIP_INDEX_URL),$(shell $(PYTHON) -m pip config get global.index-url 2>/dev/null))
+FETCH = $(if $(MIRROR),UV_DEFAULT_INDEX="$(MIRROR)") $(UV) pip
+
+lock: $(UV_READY)  ## resolve pyproject.toml anew into requirements.lock and envs/; LOCKFLAGS=--upgrade for new versions
+	@$(FETCH) compile pyproject.toml --extra dev --python $(PYTHON) --python-version 3.11 --universal --quiet \
+		--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+		-o requirements.lock $(LOCKFLAGS)
+	@$(MAKE) --no-print-directory generate
+
+clean:  ## remove the environment and the caches; results stay
+	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+# The stamp goes first and comes last: what an interrupted set-up leaves behind has none, and is made anew.
+$(READY): requirements.lock pyproject.toml $(UV_READY)
+	@echo "setting .venv up from requirements.lock (2 GB; minutes the first time)"
+	@[[ -f $@ ]] || $(UV) venv --quiet --clear --no-project --python $(PYTHON) .venv
+	@rm -f $@
+	@$(FETCH) sync --quiet --python .venv --require-hashes requirements.lock
+	@$(UV) pip install --quiet --python .venv --offline --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# uv comes by pip into a folder of its own: neither a writable system Python nor its venv module is needed.
+$(UV_READY): bootstrap.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+		echo "podnas needs Python 3.11, and PYTHON=$(PYTHON) is not; install it, or name it: make PYTHON=/path/of/python3.11" >&2; \
+		exit 1; }
+	@rm -rf $(@D)
+	@$(PYTHON) -m pip install -qq --disable-pip-version-check --target $(@D) --only-binary :all: \
+		--require-hashes -r bootstrap.lock
+	@touch $@

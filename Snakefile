@@ -1,0 +1,32 @@
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/archive.smk"
+include: "workflow/rules/field.smk"
+include: "workflow/rules/reduction.smk"
+include: "workflow/rules/windows.smk"
+include: "workflow/rules/baselines.smk"
+include: "workflow/rules/search.smk"
+include: "workflow/rules/ensemble.smk"
+include: "workflow/rules/verify.smk"
+include: "workflow/rules/figures.smk"
+
+
+report: "workflow/report/experiment.rst"
+
+
+rule all:
+    default_target: True
+    input:
+        f"{RESULTS}/scorecard.md",
+        f"{RESULTS}/scorecard.json",
+        f"{RESULTS}/costs.csv",
+        figure_files(),

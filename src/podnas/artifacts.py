@@ -1,0 +1,239 @@
+"""The formats of everything that passes between rooms, written and read here and nowhere else.
+
+Fields, bases, coefficients, windows and forecasts are CF netCDF; trials and scores are Parquet; the rest is JSON.
+Everything is written under a temporary name, flushed to disk and renamed, so a reader sees a whole file or none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+Value = TypeVar("Value")
+
+CONVENTIONS = "CF-1.11"
+EPOCH = "days since 1981-01-01"
+COMPRESSION = {"zlib": True, "complevel": 1, "shuffle": True}
+
+FIELD = {"sst": ("time", "lat", "lon"), "cell_area": ("lat", "lon"), "segment": ("time",)}
+BASIS = {
+    "mean": ("lat", "lon"),
+    "modes": ("mode", "lat", "lon"),
+    "weight": ("lat", "lon"),
+    "cell_area": ("lat", "lon"),
+    "variance": ("mode",),
+    "spectrum": ("rank",),
+}
+TWIN_TABLE = {"coefficients": ("time", "mode"), "mean": ("lat", "lon"), "modes": ("mode", "lat", "lon")}
+TWIN_TABLE |= {"ocean": ("lat", "lon")}
+COEFFICIENTS = {"coefficient": ("time", "mode"), "segment": ("time",)}
+INPUTS = {
+    "input": ("init_time", "step", "mode"),
+    "input_centre": ("init_time", "step"),
+    "target_centre": ("init_time", "lead"),
+    "valid_time": ("init_time", "lead"),
+}
+TARGETS = {"target": ("init_time", "lead", "mode"), "valid_time": ("init_time", "lead")}
+TRAINING = {
+    **INPUTS,
+    **TARGETS,
+    "series": ("time", "mode"),
+    "segment": ("time",),
+    "offset": ("mode",),
+    "scale": ("mode",),
+}
+PREDICTION = {"forecast": ("init_time", "lead", "mode"), "valid_time": ("init_time", "lead"), "period": ("init_time",)}
+FORECAST = {"forecast": ("init_time", "lead", "mode"), "truth": ("init_time", "lead", "mode")}
+FORECAST_FIELD = {"sst": ("init_time", "lat", "lon")}
+MAPS = {"rmse": ("method", "lat", "lon")}
+UNITS = {"sst": "degree_Celsius", "cell_area": "m2"}
+COUNTED = ("step",)  # dimensions whose place is their only coordinate
+
+
+class ArtifactError(ValueError):
+    """A file that is missing, damaged or not what its reader needs; says which, what and how to mend it."""
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; on success flush it to disk and rename it, on failure remove it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArtifactError(f"{path.parent} cannot be made ({error.strerror}); choose a writable folder") from error
+    # the ending stays last: writers choose the format by it. No process number: what a killed job left is replaced
+    temporary = path.with_name(f".{path.stem}.unfinished{path.suffix}")
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:  # the netCDF library raises RuntimeError where the disk is full
+        reason = getattr(error, "strerror", None) or error
+        raise ArtifactError(
+            f"{path} cannot be written ({reason}); make the folder writable, free disk space, rerun"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON; NaN and infinity are refused, since JSON has none."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON."""
+    return _read(path, lambda: json.loads(path.read_text(encoding="utf-8")))
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write Parquet."""
+    with replacing(path) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read Parquet."""
+    return _read(path, lambda: pd.read_parquet(path))
+
+
+def write_field(path: Path, field: xr.Dataset) -> None:
+    """Write a weekly field: sst (time, lat, lon) in degree_Celsius, NaN off the mask; cell_area (m2); segment."""
+    _write_netcdf(path, field, FIELD)
+
+
+def read_field(path: Path) -> xr.Dataset:
+    """Read what `write_field` wrote."""
+    return _read_netcdf(path, FIELD)
+
+
+def write_basis(path: Path, basis: xr.Dataset) -> None:
+    """Write a POD basis: mean, modes (orthonormal under weight), variance by mode, spectrum of the snapshots."""
+    _write_netcdf(path, basis, BASIS)
+
+
+def read_basis(path: Path) -> xr.Dataset:
+    """Read what `write_basis` wrote."""
+    return _read_netcdf(path, BASIS)
+
+
+def write_coefficients(path: Path, coefficients: xr.Dataset) -> None:
+    """Write POD coefficients (time, mode); time is the start of the week."""
+    _write_netcdf(path, coefficients, COEFFICIENTS)
+
+
+def read_coefficients(path: Path) -> xr.Dataset:
+    """Read what `write_coefficients` wrote."""
+    return _read_netcdf(path, COEFFICIENTS)
+
+
+def read_twin_table(path: Path) -> xr.Dataset:
+    """Read resources/sst_twin.nc: released coefficients, estimated mean and modes, ocean mask."""
+    return _read_netcdf(path, TWIN_TABLE)
+
+
+def write_windows(path: Path, windows: xr.Dataset, kind: Mapping[str, tuple[str, ...]]) -> None:
+    """Write windows of one kind: TRAINING (inputs, targets, series, scaler), INPUTS or TARGETS."""
+    _write_netcdf(path, windows, kind)
+
+
+def read_windows(path: Path, kind: Mapping[str, tuple[str, ...]]) -> xr.Dataset:
+    """Read what `write_windows` wrote."""
+    return _read_netcdf(path, kind)
+
+
+def write_prediction(path: Path, prediction: xr.Dataset) -> None:
+    """Write a method's forecasts of training and test windows (period 0 and 1), without truth."""
+    _write_netcdf(path, prediction, PREDICTION)
+
+
+def read_prediction(path: Path) -> xr.Dataset:
+    """Read what `write_prediction` wrote."""
+    return _read_netcdf(path, PREDICTION)
+
+
+def write_forecast(path: Path, forecast: xr.Dataset) -> None:
+    """Write test forecasts and truth (init_time, lead, mode) in the units of the coefficients."""
+    _write_netcdf(path, forecast, FORECAST)
+
+
+def read_forecast(path: Path) -> xr.Dataset:
+    """Read what `write_forecast` wrote."""
+    return _read_netcdf(path, FORECAST)
+
+
+def write_forecast_field(path: Path, field: xr.Dataset) -> None:
+    """Write forecasts of one lead as fields, sst (init_time, lat, lon) in degree_Celsius."""
+    _write_netcdf(path, field, FORECAST_FIELD)
+
+
+def write_maps(path: Path, maps: xr.Dataset) -> None:
+    """Write what the figures in physical space draw: RMSE maps, event weeks, probes."""
+    _write_netcdf(path, maps, MAPS)
+
+
+def read_maps(path: Path) -> xr.Dataset:
+    """Read what `write_maps` wrote."""
+    return _read_netcdf(path, MAPS)
+
+
+def _write_netcdf(path: Path, dataset: xr.Dataset, layout: Mapping[str, tuple[str, ...]]) -> None:
+    _check(path, dataset, layout)
+    dataset = dataset.assign_attrs(Conventions=CONVENTIONS)
+    with replacing(path) as temporary:
+        dataset.to_netcdf(temporary, encoding=_encodings(dataset), engine="netcdf4")
+
+
+def _encodings(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
+    encodings: dict[str, dict[str, Any]] = {}
+    for name, variable in dataset.variables.items():
+        if np.issubdtype(variable.dtype, np.datetime64):
+            encodings[str(name)] = {"units": EPOCH, "dtype": "float64", "_FillValue": None}
+        elif np.issubdtype(variable.dtype, np.floating):
+            chunked = COMPRESSION if variable.ndim > 1 else {}
+            encodings[str(name)] = {**chunked, "dtype": str(variable.dtype)}
+    return encodings
+
+
+def _read_netcdf(path: Path, layout: Mapping[str, tuple[str, ...]]) -> xr.Dataset:
+    dataset = _read(path, lambda: xr.load_dataset(path, engine="netcdf4"))
+    _check(path, dataset, layout)
+    return dataset
+
+
+def _read(path: Path, reader: Callable[[], Value]) -> Value:
+    if not path.exists():
+        raise ArtifactError(f"{path} does not exist; run `snakemake -c2 {path}` to make it")
+    try:
+        return reader()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ArtifactError(f"{path} cannot be read ({error}); delete it and rerun to make it anew") from error
+
+
+def _check(path: Path, dataset: xr.Dataset, layout: Mapping[str, tuple[str, ...]]) -> None:
+    for name, dims in layout.items():
+        if name not in dataset.variables:
+            raise ArtifactError(f"{path} has no variable {name}; delete it and rerun the rule that makes it")
+        if dataset[name].dims != dims:
+            raise ArtifactError(f"{path}: {name} has dimensions {dataset[name].dims}, not {dims}; rerun its rule")
+        units = dataset[name].attrs.get("units")
+        if units != UNITS.get(name, units):
+            raise ArtifactError(f"{path}: {name} is in {units}, not in {UNITS[name]}; convert it where it is made")
+        bare = [dim for dim in dims if dim not in dataset.coords and dim not in COUNTED]
+        if bare:
+            raise ArtifactError(f"{path}: {name} has no coordinates for {bare}; rerun the rule that makes it")

@@ -1,0 +1,1 @@
+"""Forecasts that need no network: windows to forecast."""

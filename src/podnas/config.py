@@ -1,0 +1,373 @@
+"""Typed configuration: one frozen model a section, unknown keys refused, validated once before any job starts."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Fraction = Annotated[float, Field(gt=0, le=1)]
+
+
+def _from_south_to_north(edges: tuple[float, float]) -> tuple[float, float]:
+    if edges[0] >= edges[1]:
+        raise ValueError(f"the southern edge {edges[0]} is not south of the northern edge {edges[1]}; swap them")
+    return edges
+
+
+Latitude = Annotated[float, Field(ge=-90, le=90)]
+Longitude = Annotated[float, Field(ge=-180, le=360)]
+Latitudes = Annotated[tuple[Latitude, Latitude], AfterValidator(_from_south_to_north)]
+Longitudes = tuple[Longitude, Longitude]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+LINEAR_METHODS = ("damped_persistence", "least_squares", "seasonal_ridge", "linear_inverse_model")
+BASELINES = (
+    "climatology",
+    "climatology_trend",
+    "persistence",
+    *LINEAR_METHODS,
+    "mean_linear",
+    "mean_damped_inverse",
+    "random_forest",
+    "xgboost",
+)
+
+
+class Section(BaseModel):
+    """Base of every section: immutable, and a key that is not a field is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class JoinConfig(Section):
+    """A step between two weeks that is not seven days, accepted by name; no window crosses it."""
+
+    before: date = Field(description="start of the last week before the step")
+    after: date = Field(description="start of the first week after the step")
+
+
+class SourceConfig(Section):
+    """Where the archive files come from."""
+
+    kind: Literal["twin", "psl", "path"] = Field(
+        "twin", description="twin: made from resources/sst_twin.nc; psl: downloaded; path: files you have"
+    )
+    files: tuple[str, ...] = Field(
+        (), description="path only: files or glob patterns, relative to the working directory, then to $PODNAS_DATA"
+    )
+    exclude: tuple[str, ...] = Field((), description="path only: file names to leave out although a pattern matches")
+    mask: str | None = Field(None, description="path only: land mask file (1 = ocean); null: the field's own gaps")
+    download: str | None = Field(
+        None,
+        description="path only: address where the files are published; with {year} in it (a query to the publisher's "
+        "subset service), the years missing here are downloaded, without it, it is named in the error",
+    )
+    download_years: tuple[int, int] | None = Field(
+        None, description="path only: first and last year to download; the * in source.files stands for the year"
+    )
+    variable: str = Field("sst", description="name of the variable in the files")
+    residual_seed: int = Field(1981, ge=0, description="twin only: seed of the spatially correlated residual")
+    captured_variance: Fraction = Field(0.92, description="twin only: share of variance the five modes hold")
+    joins: tuple[JoinConfig, ...] = Field((), description="accepted steps between weeks that are not seven days")
+
+    @model_validator(mode="after")
+    def _files_only_for_path(self) -> SourceConfig:
+        if (self.kind == "path") != bool(self.files):
+            raise ValueError(f"source.files must be given for kind: path and only for it (kind is {self.kind})")
+        return self
+
+    @model_validator(mode="after")
+    def _years_to_download(self) -> SourceConfig:
+        if ("{year}" in (self.download or "")) != (self.download_years is not None):
+            raise ValueError("source.download with {year} in it and source.download_years go together; give both")
+        if self.download_years is None:
+            return self
+        if len(self.files) != 1 or self.files[0].count("*") != 1 or "*" not in Path(self.files[0]).name:
+            raise ValueError(
+                "source.download_years needs one pattern in source.files, its name with one * for the year"
+            )
+        if self.download_years[0] > self.download_years[1]:
+            raise ValueError(f"source.download_years is {self.download_years}; give the first year first")
+        return self
+
+    @property
+    def data_kind(self) -> str:
+        """'twin' or 'real', printed on every figure."""
+        return "twin" if self.kind == "twin" else "real"
+
+
+class FieldConfig(Section):
+    """Archive to weekly field on the chosen grid."""
+
+    lat: Latitudes | None = Field(None, description="southern and northern edge of the region (degrees_north)")
+    lon: Longitudes | None = Field(None, description="western and eastern edge of the region (degrees_east)")
+    first: date | None = Field(None, description="first day used (null: all)")
+    last: date | None = Field(None, description="last day used (null: all)")
+    coarsen: int = Field(1, ge=1, le=90, description="cells of the input per side of a cell of the field")
+    least_valid_share: Fraction = Field(0.5, description="share of valid input area that a coarse cell needs")
+    week_anchor: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
+        "sunday", description="first day of the week when daily input is averaged (PSL: Sunday to Saturday)"
+    )
+    least_days: int = Field(7, ge=1, le=7, description="days with data that a weekly mean of daily input needs")
+
+
+class PodConfig(Section):
+    """Proper orthogonal decomposition."""
+
+    modes: int | None = Field(None, ge=1, le=1000, description="number of modes; null: by captured_variance")
+    captured_variance: Fraction | None = Field(None, description="least share of training variance the modes hold")
+    weights: Literal["area", "none"] = Field("area", description="inner product: cell area, or none as in SC20")
+    train_last: date = Field(description="start of the last week that the mean and the modes may see")
+    coefficients: Literal["projected", "released"] = Field(
+        "projected", description="projected: on this basis; released: those of resources/sst_twin.nc (SC20's own)"
+    )
+
+    @model_validator(mode="after")
+    def _one_rule_for_the_number_of_modes(self) -> PodConfig:
+        if (self.modes is None) == (self.captured_variance is None):
+            raise ValueError("give exactly one of pod.modes and pod.captured_variance")
+        return self
+
+
+class WindowsConfig(Section):
+    """Forecast windows cut from the coefficients."""
+
+    inputs: int = Field(8, ge=1, le=520, description="weeks a forecast sees")
+    outputs: int = Field(8, ge=1, le=520, description="weeks a forecast gives: leads 1 … outputs")
+    harmonics: int = Field(2, ge=0, le=6, description="annual harmonics of input and target weeks given to networks")
+    validation_blocks: int = Field(5, ge=2, le=20, description="contiguous blocks of the training period")
+
+    @property
+    def gap_weeks(self) -> int:
+        """Weeks left out between training and validation windows: two windows."""
+        return 2 * (self.inputs + self.outputs)
+
+
+class ProtocolConfig(Section):
+    """Training and test period, by the start dates of their first and last weeks."""
+
+    name: Name = Field(description="name in paths and on the scorecard")
+    train_first: date = Field(description="start of the first training week")
+    train_last: date = Field(description="start of the last training week; no input or target is later")
+    test_first: date = Field(description="start of the first test week")
+    test_last: date = Field(description="start of the last test week")
+
+    @model_validator(mode="after")
+    def _train_before_test(self) -> ProtocolConfig:
+        if not self.train_first < self.train_last < self.test_first < self.test_last:
+            raise ValueError(f"protocol {self.name}: need train_first < train_last < test_first < test_last")
+        return self
+
+
+class BaselinesConfig(Section):
+    """Forecasts that need no network."""
+
+    climatology_harmonics: int = Field(3, ge=1, le=6, description="annual harmonics of the climatology")
+    trees: int = Field(200, ge=1, le=5000, description="trees of the random forest and rounds of XGBoost")
+    lstm_units: tuple[Annotated[int, Field(ge=1, le=2048)], ...] = Field(
+        (40, 80, 120, 200), description="widths of the manual networks"
+    )
+    lstm_layers: int = Field(2, ge=1, le=8, description="stacked LSTM layers of the manual networks")
+    lstm_epochs: int = Field(100, ge=1, description="epochs of the manual networks")
+    lstm_seed: int = Field(2, ge=0, description="seed of the manual networks")
+
+
+class TrainingConfig(Section):
+    """How a network is trained."""
+
+    batch_size: int = Field(64, ge=1, description="windows a step; a ragged last batch is dropped")
+    learning_rate: float = Field(0.001, gt=0, le=1, description="Adam step size")
+
+
+class TwoStepConfig(Section):
+    """Search on a part of the training windows, then the best again on all of it."""
+
+    fraction: Fraction = Field(0.5, description="share p of the training windows in step 1 (the latest ones)")
+    top: Fraction = Field(0.25, description="share q of the step-1 trials retrained in step 2")
+
+
+class SearchConfig(Section):
+    """Architecture search."""
+
+    algorithm: Literal["evolution", "random"] = Field("evolution", description="aged evolution or random sampling")
+    trials: int = Field(24, ge=1, description="trials of the search (step 1 when two_step is set)")
+    population: int = Field(10, ge=2, description="evolution: living architectures")
+    sample: int = Field(3, ge=1, description="evolution: drawn without replacement to choose a parent")
+    epochs: int = Field(20, ge=1, description="epochs of a trial; the loss is 1 - validation R2 at the last one")
+    two_step: TwoStepConfig | None = None
+    seed: int = Field(0, ge=0, description="seed of sampling and of the trials' networks")
+
+    @model_validator(mode="after")
+    def _sample_fits_population(self) -> SearchConfig:
+        if self.sample > self.population:
+            raise ValueError(f"search.sample {self.sample} is larger than search.population {self.population}")
+        return self
+
+
+class EnsembleConfig(Section):
+    """The best architectures trained for longer and averaged."""
+
+    members: int = Field(6, ge=1, description="top architectures; member k holds validation block k out")
+    epochs: int = Field(100, ge=1, description="epochs, of which the best by validation is kept")
+    seed: int = Field(1, ge=0, description="seed of the retrained networks")
+
+
+class RegionConfig(Section):
+    """A box over which scores are given in physical units."""
+
+    name: Name = Field(description="name in the scores")
+    lat: Latitudes = Field(description="southern and northern edge (degrees_north)")
+    lon: Longitudes = Field(description="western and eastern edge (degrees_east)")
+    label: str = Field(description="words on figures and the scorecard")
+
+
+class EventConfig(Section):
+    """A week drawn as maps of truth, forecast and error."""
+
+    name: Name = Field(description="name in the maps")
+    week: date = Field(description="any day of the week")
+    label: str = Field(description="words on figures")
+
+
+class ProbeConfig(Section):
+    """A place drawn through time."""
+
+    name: Name = Field(description="name in the maps")
+    lat: float = Field(ge=-90, le=90, description="degrees_north")
+    lon: float = Field(ge=-180, le=360, description="degrees_east")
+    label: str = Field(description="words on figures")
+
+
+class VerifyConfig(Section):
+    """What is scored and drawn in physical space."""
+
+    regions: tuple[RegionConfig, ...] = ()
+    events: tuple[EventConfig, ...] = ()
+    probes: tuple[ProbeConfig, ...] = ()
+    map_lead_weeks: int = Field(4, ge=1, description="lead of the maps and probes")
+
+
+class ResourcesConfig(Section):
+    """What each kind of job asks of a scheduler."""
+
+    network_mem_mb: int = Field(2500, ge=200, description="memory of jobs that train networks (MB)")
+    field_mem_mb: int = Field(3500, ge=200, description="memory of jobs that hold the field (MB)")
+    small_mem_mb: int = Field(1000, ge=200, description="memory of all other jobs (MB)")
+    search_minutes: int = Field(120, ge=1, description="run time of a search (minutes)")
+    minutes: int = Field(30, ge=1, description="run time of any other job (minutes)")
+
+
+class ExperimentConfig(Section):
+    """One experiment: config/config.yaml with config/experiments/*.yaml laid over it."""
+
+    experiment: Name = Field(description="name of the folder under results/")
+    title: str = Field(description="title on the scorecard and the report")
+    source: SourceConfig = SourceConfig()
+    field: FieldConfig = FieldConfig()
+    pod: PodConfig
+    windows: WindowsConfig = WindowsConfig()
+    protocols: Annotated[tuple[ProtocolConfig, ...], Field(min_length=1)]
+    baselines: BaselinesConfig = BaselinesConfig()
+    training: TrainingConfig = TrainingConfig()
+    search: SearchConfig = SearchConfig()
+    ensemble: EnsembleConfig = EnsembleConfig()
+    verify: VerifyConfig = VerifyConfig()
+    resources: ResourcesConfig = ResourcesConfig()
+
+    @model_validator(mode="after")
+    def _periods_agree(self) -> ExperimentConfig:
+        names = [protocol.name for protocol in self.protocols]
+        if len(set(names)) < len(names):
+            raise ValueError(f"protocols have names {names}; each must be different")
+        for protocol in self.protocols:
+            if self.pod.train_last > protocol.train_last:
+                raise ValueError(
+                    f"pod.train_last is {self.pod.train_last}, inside the test period of protocol {protocol.name}; "
+                    f"set pod.train_last <= {protocol.train_last}, or the modes have seen the test weeks"
+                )
+        if self.pod.coefficients == "released" and self.source.kind == "path":
+            raise ValueError("pod.coefficients: released goes with source.kind twin or psl, whose weeks they are")
+        if self.verify.map_lead_weeks > self.windows.outputs:
+            raise ValueError(
+                f"verify.map_lead_weeks is {self.verify.map_lead_weeks}, "
+                f"but forecasts end at lead {self.windows.outputs}; set it <= windows.outputs"
+            )
+        return self
+
+    def protocol(self, name: str) -> ProtocolConfig:
+        """The protocol of that name."""
+        return next(protocol for protocol in self.protocols if protocol.name == name)
+
+
+def load(values: Mapping[str, Any]) -> ExperimentConfig:
+    """Validate a merged configuration; raise ValueError that names each key, its value and the remedy."""
+    try:
+        return ExperimentConfig.model_validate(values)
+    except ValidationError as error:
+        lines = [_explain(problem) for problem in error.errors()]
+        raise ValueError("the configuration is refused:\n  " + "\n  ".join(lines)) from None
+
+
+def _explain(problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"]) or "configuration"
+    if problem["type"] == "extra_forbidden":
+        near = _nearest(key for key in problem["loc"] if isinstance(key, str))
+        return f"{key}: unknown key; {f'did you mean {near}?' if near else 'config/README.md lists the keys there are'}"
+    if problem["type"] == "missing":
+        return f"{key}: missing; {problem['msg']}"
+    shown = f" (value: {problem['input']!r})" if not isinstance(problem["input"], dict) else ""
+    return f"{key}: {problem['msg'].removeprefix('Value error, ')}{shown}"
+
+
+def _nearest(unknown: Iterable[str]) -> str | None:
+    """The key most like an unknown one, in its own section or else in any."""
+    *section, name = unknown
+    keys = {key: key.rpartition(".")[2] for key in _keys(ExperimentConfig)}
+    siblings = {key: last for key, last in keys.items() if key == ".".join([*section, last])}
+    for candidates in (siblings, keys):
+        near = difflib.get_close_matches(name, candidates.values(), n=1)
+        if near:
+            return next(key for key, last in candidates.items() if last == near[0])
+    return None
+
+
+def _keys(model: type[Section], prefix: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield prefix + name
+        for inner in _sections(field.annotation):
+            yield from _keys(inner, f"{prefix}{name}.")
+
+
+def _sections(annotation: Any) -> list[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    return [section for part in get_args(annotation) for section in _sections(part)]
+
+
+def schema() -> str:
+    """JSON schema of an experiment, as committed in config/schema.json."""
+    return json.dumps(ExperimentConfig.model_json_schema(), indent=2) + "\n"
+
+
+def merge(*files: Path) -> ExperimentConfig:
+    """Lay YAML files over one another, as Snakemake does with --configfile, and validate."""
+    import yaml
+
+    merged: dict[str, Any] = {}
+    for file in files:
+        _update(merged, yaml.safe_load(file.read_text(encoding="utf-8")) or {})
+    return load(merged)
+
+
+def _update(base: dict[str, Any], over: Mapping[str, Any]) -> None:
+    for key, value in over.items():
+        if isinstance(value, Mapping) and isinstance(base.get(key), dict):
+            _update(base[key], value)
+        else:
+            base[key] = value

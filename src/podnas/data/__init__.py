@@ -1,0 +1,1 @@
+"""Archive to field: sources, weekly means, coarsening."""

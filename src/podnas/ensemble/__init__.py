@@ -1,0 +1,1 @@
+"""Trained networks to an ensemble and its forecast."""

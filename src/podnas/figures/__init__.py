@@ -1,0 +1,1 @@
+"""One module a figure; the only room that imports Matplotlib."""

@@ -1,0 +1,90 @@
+"""Course of an architecture search: every trial in order, the best so far, failures; and loss against size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from podnas.figures import style
+
+STEPS = {1: (style.SKY, style.BLUE, "o"), 2: (style.ORANGE, style.VERMILION, "D")}
+FAR = 3.0  # losses beyond so many medians are drawn at the edge
+
+
+@style.journal
+def draw(trials: pd.DataFrame, stamps: Sequence[style.Stamp]) -> Figure:
+    """Loss by trial and running best of each step; loss by number of parameters.
+
+    trials: number, step, budget, loss (1 - validation R²; NaN: failed), parameters, as the search room writes it.
+    """
+    trials = trials.sort_values("number")
+    figure = style.figure(3.3, stamps)
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.8, 1))
+    top = _edge(trials["loss"])
+    for step in sorted(trials["step"].unique()):
+        part = trials[trials["step"] == step]
+        _order(left, part, int(step), top)
+        _size(right, part, int(step), top)
+    _failures(left, trials)
+    _axes(left, right, trials["loss"], top)
+    handles, labels = left.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3)
+    return figure
+
+
+def _edge(loss: pd.Series[float]) -> float:
+    finished = loss.dropna()
+    return min(float(finished.max()), FAR * float(finished.median())) if len(finished) else 1.0
+
+
+def _order(axes: Axes, part: pd.DataFrame, step: int, top: float) -> None:
+    light, dark, marker = STEPS[step]
+    done = part.dropna(subset="loss")
+    near, far = done[done["loss"] <= top], done[done["loss"] > top]
+    share = f"{100 * float(part['budget'].iloc[0]):g} % of training windows"
+    axes.plot(near["number"], near["loss"], marker, color=light, markeredgecolor=dark, markeredgewidth=0.5,
+              label=f"step {step}: trial on {share}")  # fmt: skip
+    axes.plot(far["number"], [top] * len(far), "^", color=light, markeredgecolor=dark, label="_beyond")
+    if done.empty:
+        return
+    best = done["loss"].cummin()
+    axes.step(done["number"], best, where="post", color=dark, linewidth=1.3, label=f"step {step}: best so far",
+              linestyle="-" if step == 1 else (0, (4, 1.5)))  # fmt: skip
+
+
+def _size(axes: Axes, part: pd.DataFrame, step: int, top: float) -> None:
+    light, dark, marker = STEPS[step]
+    done = part.dropna(subset="loss")
+    axes.plot(done["parameters"], done["loss"].clip(upper=top), marker, color=light, markeredgecolor=dark,
+              markeredgewidth=0.5)  # fmt: skip
+
+
+def _failures(axes: Axes, trials: pd.DataFrame) -> None:
+    failed = trials.loc[trials["loss"].isna(), "number"]
+    if len(failed):
+        # at the foot of the panel whatever the losses are
+        axes.plot(failed, [0.02] * len(failed), "x", color=style.BLACK, transform=axes.get_xaxis_transform(),
+                  label=f"failed ({len(failed)} of {len(trials)})")  # fmt: skip
+
+
+def _axes(left: Axes, right: Axes, loss: pd.Series[float], top: float) -> None:
+    finished = loss.dropna()
+    bottom = float(finished.min()) if len(finished) else 0.0
+    room = 0.08 * (top - bottom) or 0.05
+    left.set(xlabel="trial, in order", ylabel="validation loss (1 − R²)", ylim=(bottom - 1.5 * room, top + room))
+    right.set_xlabel("trainable parameters (thousands)")
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
+    right.xaxis.set_major_locator(MaxNLocator(5))
+    right.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:g}"))
+    style.title(left, 0, "loss of each trial" + (" (triangles: beyond the axis)" if (finished > top).any() else ""))
+    style.title(right, 1, "loss by size")
+    for axes in (left, right):
+        axes.grid(axis="y")
+        axes.set_axisbelow(True)
+        if finished.empty:
+            right.set_xticks([])
+            axes.text(0.5, 0.5, "no trial finished", transform=axes.transAxes, ha="center", va="center")

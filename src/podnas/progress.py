@@ -1,0 +1,33 @@
+"""Progress of long jobs: one line a finished item, on the terminal and in the rule's log.
+
+Jobs of one run share a terminal, so lines are printed, not bars redrawn over one another.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from rich.console import Console
+
+LOG = logging.getLogger("podnas")
+
+
+class Progress:
+    """Counts finished items of a known or unknown total and tells how long the rest will take."""
+
+    def __init__(self, task: str, total: int) -> None:
+        self.task = task
+        self.total = total
+        self.done = 0
+        self.started = time.monotonic()
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def step(self, text: str) -> None:
+        """One more item is finished."""
+        self.done += 1
+        spent = time.monotonic() - self.started
+        rest = spent / self.done * max(self.total - self.done, 0)
+        LOG.info("%s %d/%d %s", self.task, self.done, self.total, text)
+        clock = f"[dim]{spent:.0f} s, about {rest:.0f} s left[/]"
+        self.console.print(f"[bold cyan]{self.task}[/] {self.done}/{self.total}  {text}  {clock}")

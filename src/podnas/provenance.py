@@ -1,0 +1,201 @@
+"""What made what: content hashes of code, and a JSON record beside each artifact."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from podnas import artifacts, locks
+
+PACKAGE = Path(__file__).parent
+BYSTANDERS = frozenset({"provenance", "locks", "progress"})  # modules that no value in an artifact comes from
+LIBRARIES = (
+    "numpy",
+    "scipy",
+    "pandas",
+    "xarray",
+    "netcdf4",
+    "scikit-learn",
+    "xgboost-cpu",
+    "tensorflow-cpu",
+    "keras",
+    "configspace",
+    "matplotlib",
+    "snakemake",
+    "pydantic",
+)
+
+
+def code_hash(script: Path) -> str:
+    """Hash of a script and of every podnas module it imports, directly or not.
+
+    Comments, docstrings and the modules that only watch (BYSTANDERS) do not count.
+    """
+    digest = hashlib.sha256()
+    for file in _closure(script):
+        digest.update(file.name.encode() + _meaning(file).encode())
+    return digest.hexdigest()[:16]
+
+
+def _closure(script: Path) -> list[Path]:
+    seen: set[Path] = set()
+    todo = [script]
+    while todo:
+        file = todo.pop()
+        if file not in seen:
+            seen.add(file)
+            todo += _imports(file)
+    return sorted(seen)
+
+
+@cache
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+
+
+@cache
+def _imports(file: Path) -> tuple[Path, ...]:
+    names: list[str] = []
+    for node in ast.walk(_tree(file)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    parents = [name.rsplit(".", depth)[0] for name in names for depth in range(name.count(".") + 1)]
+    return tuple(path for name in parents if (path := _module_file(name)) is not None)
+
+
+def _module_file(name: str) -> Path | None:
+    first, *rest = name.split(".")
+    if first != PACKAGE.name or not rest or rest[0] in BYSTANDERS:
+        return None
+    base = PACKAGE.joinpath(*rest)
+    return next((file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()), None)
+
+
+@cache
+def _meaning(file: Path) -> str:
+    tree = ast.parse(file.read_text(encoding="utf-8"))  # not the shared tree: this one is cut
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if documented and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+            del body[0]
+    return ast.dump(tree)
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def rule(snakemake: Any) -> Iterator[None]:
+    """Run a rule's adaptor: log to the rule's log, then write a provenance record beside each output.
+
+    An error that podnas raises knowingly (ValueError) is shown in one line; the log keeps the whole traceback.
+    """
+    log = Path(snakemake.log[0])
+    log.parent.mkdir(parents=True, exist_ok=True)
+    layout = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(filename=log, filemode="w", level=logging.INFO, force=True, format=layout)
+    locks.end_with_snakemake()
+    started = time.time()
+    try:
+        yield
+    except ValueError as error:
+        logging.getLogger("podnas").exception("rule %s failed", snakemake.rule)
+        sys.exit(f"rule {snakemake.rule}: {error}")
+    except BaseException:
+        logging.getLogger("podnas").exception("rule %s failed", snakemake.rule)
+        raise
+    record = _record(snakemake, seconds=time.time() - started)
+    for output in map(Path, snakemake.output):
+        artifacts.write_json(beside(output), {"artifact": output.name, **record})
+
+
+def beside(artifact: Path) -> Path:
+    """Path of the provenance record of an artifact."""
+    return artifact.with_name(artifact.name + ".provenance.json")
+
+
+def _record(snakemake: Any, seconds: float) -> dict[str, Any]:
+    parameters = dict(snakemake.params.items())
+    return {
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "rule": snakemake.rule,
+        "wildcards": dict(snakemake.wildcards.items()),
+        "code": parameters.pop("code", None),
+        "parameters": json.loads(json.dumps(parameters, default=str)),
+        "seeds": _seeds(parameters),
+        "inputs": {str(path): file_hash(path) for path in map(Path, snakemake.input)},
+        "threads": snakemake.threads,
+        "seconds": round(seconds, 3),
+        **machine(),
+    }
+
+
+def _seeds(value: Any, prefix: str = "") -> dict[str, int]:
+    if not isinstance(value, Mapping):
+        return {}
+    seeds: dict[str, int] = {}
+    for key, inner in value.items():
+        if str(key).endswith("seed"):
+            seeds[f"{prefix}{key}"] = inner
+        seeds |= _seeds(inner, f"{prefix}{key}.")
+    return seeds
+
+
+def machine() -> dict[str, Any]:
+    """Git commit, Python, packages, BLAS, host and processor of this process."""
+    return {
+        "git": git_state(),
+        "python": platform.python_version(),
+        "packages": {name: version for name in LIBRARIES if (version := _version(name))},
+        "blas": _blas(),
+        "host": platform.node(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _blas() -> list[str]:
+    from threadpoolctl import threadpool_info
+
+    return [f"{info['internal_api']} {info['version']} ({info['num_threads']} threads)" for info in threadpool_info()]
+
+
+def git_state() -> dict[str, Any]:
+    """Commit of the checkout that this package stands in, and whether files differ from it."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        return {"commit": commit, "dirty": bool(_git("status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, subprocess.SubprocessError):
+        return {"commit": None, "dirty": None}
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=PACKAGE, capture_output=True, text=True, timeout=20, check=True)
+    return done.stdout.strip()

@@ -1,0 +1,1 @@
+"""Search algorithms: they know points and losses, nothing of networks."""

@@ -1,0 +1,1 @@
+"""Forecast and truth to scores."""

@@ -1,0 +1,182 @@
+"""Scores and maps in physical space: forecasts of coefficients against the field itself.
+
+Squared errors are expanded, |x - Phi c|^2 = |x|^2 - 2 c . Phi^T x + c^T (Phi^T Phi) c, with x the field less the
+basis's mean: one pass over the field serves every method and lead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from podnas.config import EventConfig, ProbeConfig, RegionConfig, VerifyConfig
+from podnas.verify.coefficients import COLUMNS
+from podnas.windows import WEEK, Array
+
+Forecasts = Mapping[str, xr.DataArray]  # method to forecast (init_time, lead, mode), coordinate valid_time
+
+
+class Truth:
+    """The field of the weeks that forecasts are verified on, less the basis's mean, over its ocean cells."""
+
+    def __init__(self, field: xr.Dataset, basis: xr.Dataset, valid_time: Array) -> None:
+        self.basis = basis
+        self.ocean = np.isfinite(basis["mean"].values)
+        weeks = field.sel(time=slice(valid_time.min(), valid_time.max()))
+        missing = np.setdiff1d(valid_time, weeks.time.values)
+        if missing.size:
+            raise ValueError(
+                f"the field lacks the week {missing[0].astype('datetime64[D]')} that forecasts are scored on"
+            )
+        self.time = weeks.time.values
+        self.anomaly = weeks.sst.values[:, self.ocean] - basis["mean"].values[self.ocean].astype(np.float32)
+        self.modes = basis.modes.values[:, self.ocean]
+        self.area = basis.cell_area.values[self.ocean]
+
+    def rows(self, valid_time: Array) -> Array:
+        """Positions of weeks."""
+        return np.searchsorted(self.time, valid_time)
+
+    def cell(self, lat: float, lon: float) -> int:
+        """Position of the ocean cell nearest to a place."""
+        lats, lons = np.meshgrid(self.basis.lat.values, self.basis.lon.values, indexing="ij")
+        east = (lons - lon + 180) % 360 - 180
+        distance = (lats - lat) ** 2 + (east * np.cos(np.deg2rad(lat))) ** 2
+        return int(distance[self.ocean].argmin())
+
+
+def region_table(truth: Truth, forecasts: Forecasts, regions: Sequence[RegionConfig]) -> pd.DataFrame:
+    """RMSE of the area mean and of the field (area-weighted), degree_Celsius, by method, lead and region."""
+    parts = [_region(truth, method, forecast, region) for region in regions for method, forecast in forecasts.items()]
+    return pd.concat(parts)[COLUMNS] if parts else pd.DataFrame(columns=COLUMNS)
+
+
+def _region(truth: Truth, method: str, forecast: xr.DataArray, region: RegionConfig) -> pd.DataFrame:
+    inside = inside_box(truth.basis, region)[truth.ocean]
+    if not inside.any():
+        raise ValueError(f"region {region.name} ({region.lat}, {region.lon}) has no ocean cell; choose another box")
+    weight = truth.area[inside] / truth.area[inside].sum()
+    anomaly, modes = truth.anomaly[:, inside], truth.modes[:, inside]
+    energy, projected = (anomaly.astype(np.float64) ** 2) @ weight, anomaly @ (modes * weight).T
+    gram, area_mean, mode_mean = (modes * weight) @ modes.T, anomaly @ weight, modes @ weight
+    rows = []
+    for position, lead in enumerate(forecast.lead.values):
+        c = forecast.values[:, position]
+        at = truth.rows(forecast.valid_time.values[:, position])
+        squared = energy[at] - 2 * (c * projected[at]).sum(axis=1) + np.einsum("nm,mk,nk->n", c, gram, c)
+        of_mean = c @ mode_mean - area_mean[at]
+        rows.append((int(lead), "rmse_field", np.sqrt(max(squared.mean(), 0.0))))
+        rows.append((int(lead), "rmse_area_mean", np.sqrt((of_mean**2).mean())))
+    made = pd.DataFrame(rows, columns=["lead", "metric", "value"])
+    return made.assign(method=method, period="test", mode=0, region=region.name)
+
+
+def inside_box(basis: xr.Dataset, region: RegionConfig) -> Array:
+    """Cells whose centre lies in a region's box, (lat, lon); boxes may cross the Greenwich meridian."""
+    south, north = sorted(region.lat)
+    west, east = region.lon[0] % 360, region.lon[1] % 360
+    lon = basis.lon.values % 360
+    in_lon = (lon >= west) & (lon <= east) if west <= east else (lon >= west) | (lon <= east)
+    in_lat = (basis.lat.values >= south) & (basis.lat.values <= north)
+    box: Array = in_lat[:, None] & in_lon[None, :]
+    return box
+
+
+def maps(truth: Truth, forecasts: Forecasts, config: VerifyConfig) -> xr.Dataset:
+    """RMSE maps, event weeks and probes of the given methods at `config.map_lead_weeks`."""
+    at_lead = {method: forecast.sel(lead=config.map_lead_weeks) for method, forecast in forecasts.items()}
+    grid = {"lat": truth.basis.lat, "lon": truth.basis.lon, "method": list(at_lead)}
+    rmse = np.stack([_rmse_map(truth, forecast) for forecast in at_lead.values()])
+    made = xr.Dataset({"rmse": (("method", "lat", "lon"), rmse, {"units": "degree_Celsius"})}, grid)
+    made = made.merge(_probes(truth, at_lead, config.probes)).merge(_events(truth, at_lead, config.events))
+    return made.assign_attrs(map_lead_weeks=config.map_lead_weeks)
+
+
+def _rmse_map(truth: Truth, forecast: xr.DataArray) -> Array:
+    at = truth.rows(forecast.valid_time.values)
+    c, modes = forecast.values, truth.modes
+    anomaly = truth.anomaly[at]
+    square = np.einsum("nc,nc->c", anomaly, anomaly, dtype=np.float64) / len(c)
+    cross = (c.T.astype(np.float32) @ anomaly) / len(c)
+    own = np.einsum("mc,mk,kc->c", modes, c.T @ c / len(c), modes)
+    return _unpack(truth, np.sqrt(np.clip(square - 2 * (modes * cross).sum(axis=0) + own, 0, None)))
+
+
+def _unpack(truth: Truth, values: Array) -> Array:
+    full = np.full((*values.shape[:-1], *truth.ocean.shape), np.nan, dtype=np.float32)
+    full[..., truth.ocean] = values
+    return full
+
+
+def _events(truth: Truth, forecasts: Forecasts, events: Sequence[EventConfig]) -> xr.Dataset:
+    if not events:
+        return xr.Dataset()
+    weeks = [_week(truth, forecasts, event) for event in events]
+    truths = [_field(truth, anomaly) for anomaly in truth.anomaly[truth.rows(np.array(weeks))]]
+    forecast = [
+        [_field(truth, one.values[_row(one, week)] @ truth.modes) for one in forecasts.values()] for week in weeks
+    ]
+    units = {"units": "degree_Celsius"}
+    return xr.Dataset(
+        {
+            "event_truth": (("event", "lat", "lon"), np.stack(truths).astype(np.float32), units),
+            "event_forecast": (("event", "method", "lat", "lon"), np.array(forecast, dtype=np.float32), units),
+            "event_valid_time": ("event", np.array(weeks)),
+        },
+        {"event": [event.name for event in events], "event_label": ("event", [event.label for event in events])},
+    )
+
+
+def _week(truth: Truth, forecasts: Forecasts, event: EventConfig) -> np.datetime64:
+    """Start of the forecast week that holds the event's date."""
+    valid = next(iter(forecasts.values())).valid_time.values
+    date = np.datetime64(event.week)
+    holding = valid[(valid <= date) & (date < valid + WEEK)]
+    if holding.size == 0:
+        raise ValueError(
+            f"event {event.name}: {event.week} is not forecast at this lead; the test weeks run from "
+            f"{valid.min().astype('datetime64[D]')} to {valid.max().astype('datetime64[D]')}: choose another week"
+        )
+    week: np.datetime64 = holding[0]
+    return week
+
+
+def _row(forecast: xr.DataArray, week: np.datetime64) -> int:
+    return int(np.flatnonzero(forecast.valid_time.values == week)[0])
+
+
+def _field(truth: Truth, anomaly: Array) -> Array:
+    field: Array = _unpack(truth, anomaly) + truth.basis["mean"].values
+    return field
+
+
+def _probes(truth: Truth, forecasts: Forecasts, probes: Sequence[ProbeConfig]) -> xr.Dataset:
+    if not probes:
+        return xr.Dataset()
+    cells = [truth.cell(probe.lat, probe.lon) for probe in probes]
+    mean = truth.basis["mean"].values[truth.ocean][cells]
+    valid = next(iter(forecasts.values())).valid_time.values
+    observed = truth.anomaly[truth.rows(valid)][:, cells] + mean
+    forecast = np.stack([one.values @ truth.modes[:, cells] + mean for one in forecasts.values()])
+    lats, lons = np.meshgrid(truth.basis.lat.values, truth.basis.lon.values, indexing="ij")
+    units = {"units": "degree_Celsius"}
+    return xr.Dataset(
+        {
+            "probe_truth": (("probe", "valid_time"), observed.T.astype(np.float32), units),
+            "probe_forecast": (
+                ("probe", "method", "valid_time"),
+                forecast.transpose(2, 0, 1).astype(np.float32),
+                units,
+            ),
+        },
+        {
+            "probe": [probe.name for probe in probes],
+            "probe_label": ("probe", [probe.label for probe in probes]),
+            "probe_lat": ("probe", lats[truth.ocean][cells]),
+            "probe_lon": ("probe", lons[truth.ocean][cells]),
+            "valid_time": valid,
+        },
+    )

@@ -1,0 +1,275 @@
+"""Coefficients to windows: what a forecast may see and what it must say, cut without leaks.
+
+A window is `inputs` consecutive weeks followed by `outputs` consecutive weeks. It lies wholly inside one period and
+crosses no accepted join between archive files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from podnas.config import ProtocolConfig, WindowsConfig
+
+Array = np.ndarray[Any, np.dtype[Any]]
+WEEK = np.timedelta64(7, "D")
+HALF_WEEK = np.timedelta64(84, "h")
+YEAR_DAYS = 365.2425
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a forecast may see: n windows of `steps` weeks of `modes` coefficients, and dates."""
+
+    values: Array  # (n, steps, modes)
+    centres: Array  # (n, steps) datetime64, middle of each input week
+    target_centres: Array  # (n, leads) datetime64, middle of each target week
+    init_time: Array  # (n,) datetime64, start of the last input week
+
+    def __len__(self) -> int:
+        return len(self.init_time)
+
+    def take(self, rows: Array) -> Inputs:
+        """The windows of those rows."""
+        return Inputs(self.values[rows], self.centres[rows], self.target_centres[rows], self.init_time[rows])
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """Standardisation by the mean and standard deviation of the training weeks, per mode."""
+
+    offset: Array  # (modes,)
+    scale: Array  # (modes,)
+
+    def forward(self, values: Array) -> Array:
+        """Coefficients (…, modes) to standardised coefficients."""
+        return (values - self.offset) / self.scale
+
+    def backward(self, values: Array) -> Array:
+        """Standardised coefficients (…, modes) to coefficients."""
+        return values * self.scale + self.offset
+
+
+@dataclass(frozen=True)
+class Training:
+    """All that a method may learn from, standardised: the training weeks and the windows cut from them."""
+
+    series: Array  # (weeks, modes)
+    series_centres: Array  # (weeks,) datetime64, middle of each week
+    segment: Array  # (weeks,) number of the run of consecutive weeks
+    inputs: Inputs
+    targets: Array  # (n, leads, modes)
+
+    def restrict(self, keep: Array) -> Training:
+        """Only the weeks where keep (weeks,) is true, and the windows wholly inside them."""
+        position = np.searchsorted(self.series_centres, self.inputs.centres[:, 0])
+        span = self.inputs.values.shape[1] + self.targets.shape[1]
+        whole = np.array([keep[start : start + span].all() for start in position], dtype=bool)
+        runs = self.segment * (len(keep) + 1) + np.cumsum(np.diff(keep, prepend=keep[0]))
+        return Training(
+            self.series[keep],
+            self.series_centres[keep],
+            runs[keep],
+            self.inputs.take(whole),
+            self.targets[whole],
+        )
+
+    def latest(self, share: float) -> Training:
+        """The latest share of the windows (at least one), with the weeks left as they are."""
+        rows = np.arange(len(self.inputs) - max(1, round(share * len(self.inputs))), len(self.inputs))
+        return replace(self, inputs=self.inputs.take(rows), targets=self.targets[rows])
+
+
+def count_in_period(weeks: int, config: WindowsConfig) -> int:
+    """Windows that lie wholly inside a period of that many weeks, joins not regarded."""
+    return max(0, weeks - config.inputs - config.outputs + 1)
+
+
+def split(coefficients: xr.Dataset, protocol: ProtocolConfig, config: WindowsConfig) -> tuple[xr.Dataset, ...]:
+    """Cut coefficients (time, mode) into training windows, test inputs and test targets (three datasets).
+
+    The scaler is the mean and standard deviation of the training weeks. Raises ValueError where a period is shorter
+    than one window.
+    """
+    train = _period(coefficients, protocol.name, "train", protocol.train_first, protocol.train_last)
+    test = _period(coefficients, protocol.name, "test", protocol.test_first, protocol.test_last)
+    inputs, targets = _cut(train, config, protocol.name, "train")
+    series = train.coefficient.values
+    training = inputs.merge(targets, compat="override", join="exact").assign(
+        series=(("time", "mode"), series, {"long_name": "coefficients of the training weeks"}),
+        segment=("time", train.segment.values),
+        offset=("mode", series.mean(axis=0)),
+        scale=("mode", series.std(axis=0)),
+    )
+    training = training.assign_coords(time=train.time)
+    training.attrs["windows_across_joins"] = count_in_period(train.sizes["time"], config) - inputs.sizes["init_time"]
+    test_inputs, test_targets = _cut(test, config, protocol.name, "test")
+    attrs = {"data_kind": coefficients.attrs["data_kind"], "protocol": protocol.name}
+    return tuple(part.assign_attrs(attrs) for part in (training, test_inputs, test_targets))
+
+
+def _period(coefficients: xr.Dataset, protocol: str, name: str, first: object, last: object) -> xr.Dataset:
+    chosen = coefficients.sel(time=slice(str(first), str(last)))
+    if chosen.sizes["time"] == 0:
+        raise ValueError(
+            f"protocol {protocol}: no week of the data lies in its {name} period {first} to {last}; "
+            f"the data run from {_day(coefficients.time[0])} to {_day(coefficients.time[-1])}"
+        )
+    if name == "train" and chosen.sizes["time"] < 2:
+        raise ValueError(f"protocol {protocol}: one training week cannot be standardised; give a longer train period")
+    return chosen
+
+
+def _day(time: xr.DataArray) -> str:
+    return str(time.values.astype("datetime64[D]"))
+
+
+def _cut(period: xr.Dataset, config: WindowsConfig, protocol: str, name: str) -> tuple[xr.Dataset, xr.Dataset]:
+    span = config.inputs + config.outputs
+    values, times, segment = period.coefficient.values, period.time.values, period.segment.values
+    starts = np.array([s for s in range(len(times) - span + 1) if segment[s] == segment[s + span - 1]], dtype=int)
+    if starts.size == 0:
+        raise ValueError(
+            f"protocol {protocol}: a window is {config.inputs} + {config.outputs} = {span} consecutive weeks, but the "
+            f"{name} period has {len(times)} weeks; shorten windows.inputs or windows.outputs, or lengthen the period"
+        )
+    ins = starts[:, None] + np.arange(config.inputs)
+    outs = starts[:, None] + config.inputs + np.arange(config.outputs)
+    leads = np.arange(1, config.outputs + 1)
+    coords: dict[str, Any] = {
+        "init_time": ("init_time", times[ins[:, -1]], {"standard_name": "forecast_reference_time"}),
+        "lead": ("lead", leads, {"long_name": "lead", "units": "weeks"}),
+        "mode": period.mode,
+        "valid_time": (("init_time", "lead"), times[outs], {"long_name": "start of the target week"}),
+    }
+    units = period.coefficient.attrs.get("units", "1")
+    inputs = xr.Dataset(
+        {
+            "input": (("init_time", "step", "mode"), values[ins], {"units": units}),
+            "input_centre": (("init_time", "step"), times[ins] + HALF_WEEK),
+            "target_centre": (("init_time", "lead"), times[outs] + HALF_WEEK),
+        },
+        coords,
+    )
+    targets = xr.Dataset({"target": (("init_time", "lead", "mode"), values[outs], {"units": units})}, coords)
+    return inputs, targets
+
+
+def counts(training: xr.Dataset, test: xr.Dataset) -> dict[str, int]:
+    """Windows fitted on, windows of the training period left out because they cross a join, and windows scored."""
+    return {
+        "train_windows": training.sizes["init_time"],
+        "windows_across_joins": int(training.attrs["windows_across_joins"]),
+        "test_windows": test.sizes["init_time"],
+    }
+
+
+def scaler(training: xr.Dataset) -> Scaler:
+    """The training scaler; a mode that never varies is refused."""
+    scale = training.scale.values
+    if not (scale > 0).all():
+        raise ValueError(f"training coefficients have standard deviations {scale}; a constant mode cannot be scaled")
+    return Scaler(training.offset.values, scale)
+
+
+def training(dataset: xr.Dataset) -> Training:
+    """Standardised training data from the dataset of `split`."""
+    standard = scaler(dataset)
+    return Training(
+        standard.forward(dataset.series.values),
+        dataset.time.values + HALF_WEEK,
+        dataset.segment.values,
+        inputs(dataset, standard),
+        standard.forward(dataset.target.values),
+    )
+
+
+def inputs(dataset: xr.Dataset, standard: Scaler) -> Inputs:
+    """Standardised inputs of training or test windows."""
+    return Inputs(
+        standard.forward(dataset.input.values),
+        dataset.input_centre.values,
+        dataset.target_centre.values,
+        dataset.init_time.values,
+    )
+
+
+def harmonics(centres: Array, count: int) -> Array:
+    """Annual sines and cosines of dates (…): (…, 2 count), orders 1 … count, phase 0 at the start of 2000."""
+    days = (centres - np.datetime64("2000-01-01")) / np.timedelta64(1, "D")
+    angle = 2 * np.pi * days[..., None] / YEAR_DAYS * np.arange(1, count + 1)
+    return np.concatenate([np.sin(angle), np.cos(angle)], axis=-1)
+
+
+def channels(windows: Inputs, count: int) -> Array:
+    """Network inputs (n, steps, modes + 4 count): coefficients, harmonics of the input and of the target weeks.
+
+    Step t carries the target week of lead t; with fewer leads than steps the last one repeats, with more the rest
+    are left out.
+    """
+    steps = windows.values.shape[1]
+    leads = np.minimum(np.arange(steps), windows.target_centres.shape[1] - 1)
+    seasons = [harmonics(windows.centres, count), harmonics(windows.target_centres[:, leads], count)]
+    return np.concatenate([windows.values, *seasons], axis=-1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One way to hold a block of the training period out."""
+
+    fit: Training
+    validate: Training
+
+
+def fold(whole: Training, blocks: int, block: int, gap_weeks: int) -> Fold:
+    """Hold contiguous block `block` of `blocks` out; weeks nearer than `gap_weeks` to it are not fitted on.
+
+    Raises ValueError where a side is left without a window.
+    """
+    weeks = len(whole.series)
+    first, last = block * weeks // blocks, (block + 1) * weeks // blocks
+    index = np.arange(weeks)
+    held = Fold(
+        whole.restrict((index < first - gap_weeks) | (index >= last + gap_weeks)),
+        whole.restrict((index >= first) & (index < last)),
+    )
+    if not (len(held.fit.inputs) and len(held.validate.inputs)):
+        raise ValueError(
+            f"block {block + 1} of {blocks} of {weeks} training weeks leaves {len(held.fit.inputs)} windows to fit and "
+            f"{len(held.validate.inputs)} to validate (gap {gap_weeks} weeks); set windows.validation_blocks otherwise "
+            "or lengthen the training period"
+        )
+    return held
+
+
+def folds(whole: Training, config: WindowsConfig) -> Iterator[Fold]:
+    """All folds of blocked cross-validation inside the training period."""
+    for block in range(config.validation_blocks):
+        yield fold(whole, config.validation_blocks, block, config.gap_weeks)
+
+
+def prediction(training: xr.Dataset, test: xr.Dataset, forecasts: tuple[Array, Array]) -> xr.Dataset:
+    """Standardised forecasts of the training and the test windows as one dataset in the units of the coefficients."""
+    parts = []
+    for period, (dataset, forecast) in enumerate(zip((training, test), forecasts, strict=True)):
+        values = scaler(training).backward(forecast)
+        attrs = dataset.input.attrs
+        part = xr.Dataset({"forecast": (("init_time", "lead", "mode"), values, attrs)}, dataset.valid_time.coords)
+        part = part.assign_coords(mode=dataset.mode)
+        parts.append(part.assign(period=("init_time", np.full(len(values), period, dtype=np.int8))))
+    both = xr.concat(parts, "init_time", data_vars="minimal", coords="minimal", compat="override", join="exact")
+    both.period.attrs["long_name"] = "0: training window, 1: test window"
+    return both.assign_attrs(training.attrs)
+
+
+def content_hash(data: Training) -> str:
+    """Hash of everything a search learns from: its log belongs to these data and no others."""
+    digest = hashlib.sha256()
+    for array in (data.series, data.series_centres, data.segment, data.inputs.values, data.targets):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,98 @@
+"""Stage: the adaptors of the figure rules on a temporary folder."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib import image
+
+from podnas import artifacts
+from podnas.config import VerifyConfig, WindowsConfig
+from tests import figure_inputs as made
+
+ROOT = Path(__file__).parents[2]
+SHAPE = made.BOX
+DRAWN = ("recurrent_ensemble", "damped_persistence")
+KNOWN = {key: value for key, value in made.STAMP.items() if not key.endswith("_windows")}
+
+
+def adaptor(name):
+    path = ROOT / "workflow" / "scripts" / f"figure_{name}.py"
+    spec = importlib.util.spec_from_file_location(f"adaptor_figure_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def windows(kind, number):
+    """Windows of one kind, empty but for their shape."""
+    sizes = {"init_time": number, "step": 8, "lead": 8, "mode": SHAPE.modes, "time": 427}
+    dated = {"input_centre", "target_centre", "valid_time"}
+    variables = {
+        name: (dims, np.zeros([sizes[dim] for dim in dims], "datetime64[ns]" if name in dated else float))
+        for name, dims in kind.items()
+    }
+    axes = {dim for dims in kind.values() for dim in dims if dim != "step"}
+    return xr.Dataset(variables, coords={dim: np.arange(sizes[dim]) for dim in axes}, attrs={"windows_across_joins": 0})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Every artifact that a figure reads."""
+    folder = tmp_path_factory.mktemp("figures")
+    known = made.coefficients(SHAPE)
+    artifacts.write_basis(folder / "basis.nc", made.basis(SHAPE))
+    artifacts.write_coefficients(folder / "coefficients.nc", known)
+    for seed, name in enumerate(DRAWN):
+        artifacts.write_forecast(folder / f"{name}.nc", made.forecasts(known, SHAPE.leads, seed=seed))
+    artifacts.write_table(folder / "scores.parquet", made.scores(SHAPE))
+    artifacts.write_table(folder / "trials.parquet", made.trials())
+    artifacts.write_maps(folder / "maps.nc", made.maps(SHAPE))
+    artifacts.write_windows(folder / "train.nc", windows(artifacts.TRAINING, 412), artifacts.TRAINING)
+    artifacts.write_windows(folder / "test_inputs.nc", windows(artifacts.INPUTS, 270), artifacts.INPUTS)
+    return folder
+
+
+def arguments(folder, name):
+    counted = (folder / "train.nc", folder / "test_inputs.nc")
+    scored = (folder / "scores.parquet", folder / f"{DRAWN[0]}.nc")
+    figure = folder / f"{name}.png"
+    return {
+        "spectrum": lambda: (folder / "basis.nc", counted[:1], counted[1:], figure, [KNOWN]),
+        "modes": lambda: (folder / "basis.nc", counted[:1], counted[1:], figure, [KNOWN]),
+        "coefficients": lambda: (
+            folder / "coefficients.nc",
+            {name: folder / f"{name}.nc" for name in DRAWN},
+            figure,
+            VerifyConfig(map_lead_weeks=4),
+        ),
+        "skill": lambda: (*scored, figure),
+        "methods": lambda: (*scored, figure, True),
+        "trajectory": lambda: (folder / "trials.parquet", *counted, figure, KNOWN),
+        "architectures": lambda: (folder / "trials.parquet", *counted, figure, WindowsConfig(), 0, KNOWN),
+        "events": lambda: (folder / "maps.nc", figure),
+        "rmse_map": lambda: (folder / "maps.nc", figure),
+        "probes": lambda: (folder / "maps.nc", figure),
+    }[name]()
+
+
+NAMES = sorted(path.stem.removeprefix("figure_") for path in (ROOT / "workflow" / "scripts").glob("figure_*.py"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_adaptor_writes_a_picture_that_is_not_blank(folder, name):
+    adaptor(name).main(*arguments(folder, name))
+    picture = image.imread(folder / f"{name}.png")
+    assert (folder / f"{name}.png").stat().st_size > 20_000
+    assert picture.shape[1] >= 1000
+    assert picture[..., :3].std() > 0.05
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_figure_has_a_caption_and_a_rule(name):
+    rules = (ROOT / "workflow" / "rules" / "figures.smk").read_text(encoding="utf-8")
+    assert f"rule figure_{name}:" in rules
+    assert f'caption="../report/{name}.rst"' in rules
+    assert (ROOT / "workflow" / "report" / f"{name}.rst").read_text(encoding="utf-8").strip()

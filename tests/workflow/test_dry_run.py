@@ -1,0 +1,72 @@
+"""Every experiment file plans its jobs; profiles work as typed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.workflow.conftest import ROOT, TINY, checkout, snakemake
+
+EXPERIMENTS = sorted((ROOT / "config" / "experiments").glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return checkout(tmp_path_factory.mktemp("fresh"))
+
+
+@pytest.mark.parametrize("experiment", [None, *EXPERIMENTS], ids=lambda file: file.stem if file else "default")
+def test_every_experiment_plans_its_jobs(fresh, experiment):
+    given = ("--configfile", str(experiment)) if experiment else ()
+    done = snakemake(fresh, "-n", *given)
+    if done.returncode and "set PODNAS_DATA" in done.stdout:
+        pytest.skip("real data not found: set PODNAS_DATA")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "This was a dry-run" in done.stdout
+    for rule in ("field", "pod", "windows", "baselines", "search", "retrain", "ensemble", "score", "scorecard"):
+        assert f"rule {rule}:" in done.stdout
+
+
+def test_the_slurm_profile_works_as_typed(fresh):
+    done = snakemake(fresh, "--profile", "slurm", "-n", *TINY)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "slurm_partition" in done.stdout
+    assert "mem_mb=2500" in done.stdout
+
+
+def test_an_unknown_key_is_refused_before_any_job(fresh):
+    done = snakemake(fresh, "-n", "--config", "ensembles={}")
+    assert done.returncode != 0
+    assert "ensembles: unknown key; did you mean ensemble?" in done.stdout
+
+
+@pytest.mark.parametrize("activated", [False, True], ids=["as .venv/bin/snakemake", "activated"])
+def test_rules_use_the_running_interpreter(tmp_path, activated):
+    folder = checkout(tmp_path)
+    # a python that only fails stands first on the PATH
+    decoy = tmp_path / "decoy"
+    decoy.mkdir()
+    for name in ("python", "python3"):
+        (decoy / name).write_text("#!/bin/sh\nexit 42\n")
+        (decoy / name).chmod(0o755)
+    target = "results/tiny/archive/lsmask.nc"
+    bin_folder = Path(sys.executable).parent
+    command = f"{bin_folder / 'snakemake'} -c1 {target} {' '.join(TINY)}"
+    path = f"{decoy}:/usr/bin:/bin"
+    if activated:
+        command = f"PATH={path}; . {bin_folder / 'activate'}; snakemake -c1 {target} {' '.join(TINY)}"
+    done = subprocess.run(
+        ["/bin/sh", "-c", command],
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (folder / target).exists()

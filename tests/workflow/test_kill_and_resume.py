@@ -1,0 +1,68 @@
+"""Kill everything in the middle of a search, start again: the same trials as an undisturbed run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+
+from tests.workflow.conftest import SNAKEMAKE, TINY, checkout, snakemake
+
+TRIALS = "results/tiny/search/short/trials.parquet"
+LOG = "results/tiny/search/short/trials/rank-0000.jsonl"
+COMPARED = ["number", "step", "parent", "budget", "point", "loss", "error", "parameters"]
+
+
+def start(folder: Path) -> subprocess.Popen[bytes]:
+    with (folder / "killed.log").open("wb") as log:
+        return subprocess.Popen(
+            [str(SNAKEMAKE), "-c2", TRIALS, *TINY], cwd=folder, stdout=log, stderr=log, start_new_session=True
+        )
+
+
+def wait_for_trials(folder: Path, count: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        log = folder / LOG
+        if log.exists() and log.read_bytes().count(b"\n") > count:
+            return
+        assert process.poll() is None, (folder / "killed.log").read_text()[-3000:]
+        time.sleep(0.1)
+    raise AssertionError("the search finished no trial within five minutes")
+
+
+def kill_all(process: subprocess.Popen[bytes]) -> None:
+    family = [process.pid, *(child.pid for child in psutil.Process(process.pid).children(recursive=True))]
+    for pid in family:
+        os.kill(pid, signal.SIGKILL)
+    process.wait()
+
+
+def test_killed_twice_a_run_ends_with_the_trials_of_an_undisturbed_one(tiny, tmp_path):
+    folder = checkout(tmp_path)
+    # what comes before the search is taken from the undisturbed run, times and Snakemake's records included
+    for part in ("archive", "field", "reduction", "windows"):
+        shutil.copytree(tiny / "results/tiny" / part, folder / "results/tiny" / part)
+    shutil.copytree(tiny / ".snakemake" / "metadata", folder / ".snakemake" / "metadata")
+
+    everything = start(folder)
+    wait_for_trials(folder, 1, everything)
+    kill_all(everything)
+    finished = (folder / LOG).read_bytes().count(b"\n") - 1
+
+    # the second time Snakemake alone is killed: its jobs end by themselves, its lock is cleared
+    alone = start(folder)
+    wait_for_trials(folder, finished + 1, alone)
+    alone.kill()
+    alone.wait()
+
+    done = snakemake(folder, "-c2", TRIALS, *TINY)
+    assert done.returncode == 0, done.stdout[-3000:]
+    resumed, undisturbed = pd.read_parquet(folder / TRIALS), pd.read_parquet(tiny / TRIALS)
+    pd.testing.assert_frame_equal(resumed[COMPARED], undisturbed[COMPARED])

@@ -1,0 +1,58 @@
+# archive files: made as a twin, taken from PSL, downloaded for a region, or at hand
+from podnas.data import archive as archives
+
+ARCHIVE = archives.plan(EXPERIMENT.source, f"{RESULTS}/archive")
+
+if EXPERIMENT.source.kind == "twin":
+    ARCHIVE_INPUT = {"table": "resources/sst_twin.nc"}
+else:
+    ARCHIVE_INPUT = {}
+
+if EXPERIMENT.source.kind != "path":
+
+    rule archive:
+        input:
+            **ARCHIVE_INPUT,
+        output:
+            early=ARCHIVE.files[0],
+            late=ARCHIVE.files[1],
+            mask=ARCHIVE.mask,
+        log:
+            f"{RESULTS}/logs/archive.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/archive.tsv"
+        conda:
+            "../../envs/podnas.yaml"
+        threads: 1
+        resources:
+            mem_mb=EXPERIMENT.resources.field_mem_mb,
+            runtime=EXPERIMENT.resources.minutes,
+        params:
+            config=section("source"),
+            code=code("archive"),
+        script:
+            "../scripts/archive.py"
+
+
+if ARCHIVE.template is not None:
+
+    rule download:
+        output:
+            file=ARCHIVE.template,
+        log:
+            f"{RESULTS}/logs/download.{{year}}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/download.{{year}}.tsv"
+        wildcard_constraints:
+            year=r"\d{4}",
+        conda:
+            "../../envs/podnas.yaml"
+        threads: 1
+        resources:
+            mem_mb=EXPERIMENT.resources.small_mem_mb,
+            runtime=EXPERIMENT.resources.minutes,
+        params:
+            config=section("source"),
+            code=code("download"),
+        script:
+            "../scripts/download.py"

@@ -1,0 +1,48 @@
+"""Windows to forecasts of the methods to beat."""
+
+
+rule baselines:
+    input:
+        train=f"{RESULTS}/windows/{{protocol}}/train.nc",
+        test_inputs=f"{RESULTS}/windows/{{protocol}}/test_inputs.nc",
+    output:
+        **{name: f"{RESULTS}/predictions/{{protocol}}/{name}.nc" for name in podnas_config.BASELINES},
+    log:
+        f"{RESULTS}/logs/baselines_{{protocol}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/baselines_{{protocol}}.tsv"
+    conda:
+        "../../envs/podnas.yaml"
+    resources:
+        mem_mb=EXPERIMENT.resources.small_mem_mb,
+        runtime=EXPERIMENT.resources.minutes,
+    params:
+        config=section("baselines"),
+        windows=section("windows"),
+        code=code("baselines"),
+    script:
+        "../scripts/baselines.py"
+
+
+rule manual_networks:
+    input:
+        train=f"{RESULTS}/windows/{{protocol}}/train.nc",
+        test_inputs=f"{RESULTS}/windows/{{protocol}}/test_inputs.nc",
+    output:
+        **{name: f"{RESULTS}/predictions/{{protocol}}/{name}.nc" for name in MANUAL},
+    log:
+        f"{RESULTS}/logs/manual_networks_{{protocol}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/manual_networks_{{protocol}}.tsv"
+    conda:
+        "../../envs/podnas.yaml"
+    resources:
+        mem_mb=EXPERIMENT.resources.network_mem_mb,
+        runtime=EXPERIMENT.resources.minutes,
+    params:
+        config=section("baselines"),
+        training=section("training"),
+        windows=section("windows"),
+        code=code("manual_networks"),
+    script:
+        "../scripts/manual_networks.py"

@@ -1,0 +1,63 @@
+"""Names shared by all rules: the validated configuration, paths, hashes of code."""
+
+from podnas import config as podnas_config
+from podnas import locks, provenance
+
+locks.guard(workflow.exec_mode.name)
+
+EXPERIMENT = podnas_config.load(config)
+RESULTS = f"results/{EXPERIMENT.experiment}"
+PROTOCOLS = [protocol.name for protocol in EXPERIMENT.protocols]
+RELEASED = EXPERIMENT.pod.coefficients == "released"
+BASIS = f"{RESULTS}/{'released' if RELEASED else 'reduction'}/basis.nc"
+COEFFICIENTS = f"{RESULTS}/{'released' if RELEASED else 'reduction'}/coefficients.nc"
+MANUAL = [f"lstm_{units}" for units in EXPERIMENT.baselines.lstm_units]
+METHODS = [*podnas_config.BASELINES, *MANUAL, "recurrent_best", "recurrent_ensemble"]
+
+
+wildcard_constraints:
+    protocol="|".join(PROTOCOLS),
+
+
+def section(name):
+    """One section of the configuration, and nothing else, as a rule's parameter."""
+    return getattr(EXPERIMENT, name).model_dump(mode="json")
+
+
+def code(script):
+    """Content hash of an adaptor and of the modules it imports: editing either reruns the rule."""
+    return provenance.code_hash(Path(workflow.basedir) / "workflow" / "scripts" / f"{script}.py")
+
+
+def seeds():
+    """All seeds behind an experiment's numbers, as one text."""
+    named = {
+        "search": EXPERIMENT.search.seed,
+        "ensemble": EXPERIMENT.ensemble.seed,
+        "manual networks": EXPERIMENT.baselines.lstm_seed,
+    }
+    if EXPERIMENT.source.kind == "twin":
+        named["twin residual"] = EXPERIMENT.source.residual_seed
+    return ", ".join(f"{name} {seed}" for name, seed in named.items())
+
+
+def stamp(protocol):
+    """What every forecast and figure of a protocol says of itself; the numbers of windows come with the windows."""
+    periods = EXPERIMENT.protocol(protocol)
+    return {
+        "experiment": EXPERIMENT.experiment,
+        "data_kind": EXPERIMENT.source.data_kind,
+        "coefficients": "real, as released" if RELEASED else f"projected from the {EXPERIMENT.source.data_kind} field",
+        "protocol": protocol,
+        "train_period": f"{periods.train_first} to {periods.train_last}",
+        "test_period": f"{periods.test_first} to {periods.test_last}",
+        "seeds": seeds(),
+    }
+
+
+def figure_files():
+    """All figures of the experiment; event weeks and probes only where the configuration names some."""
+    drawn = ["coefficients", "skill", "trajectory", "architectures", "rmse_map", "methods"]
+    drawn += [name for name in ("events", "probes") if getattr(EXPERIMENT.verify, name)]
+    files = [f"{RESULTS}/figures/{name}.png" for name in ("spectrum", "modes")]
+    return files + [f"{RESULTS}/figures/{name}_{protocol}.png" for protocol in PROTOCOLS for name in drawn]

@@ -1,0 +1,52 @@
+"""Training windows to trials, and the best of them to trained networks."""
+
+
+rule search:
+    input:
+        train=f"{RESULTS}/windows/{{protocol}}/train.nc",
+    output:
+        trials=f"{RESULTS}/search/{{protocol}}/trials.parquet",
+    log:
+        f"{RESULTS}/logs/search_{{protocol}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/search_{{protocol}}.tsv"
+    priority: 10
+    conda:
+        "../../envs/podnas.yaml"
+    resources:
+        mem_mb=EXPERIMENT.resources.network_mem_mb,
+        runtime=EXPERIMENT.resources.search_minutes,
+    params:
+        # not an output: Snakemake deletes the outputs of a job that failed, and the log is what a search resumes from
+        trial_log=f"{RESULTS}/search/{{protocol}}/trials/rank-0000.jsonl",
+        config=section("search"),
+        training=section("training"),
+        windows=section("windows"),
+        code=code("search"),
+    script:
+        "../scripts/search.py"
+
+
+rule retrain:
+    input:
+        train=f"{RESULTS}/windows/{{protocol}}/train.nc",
+        trials=f"{RESULTS}/search/{{protocol}}/trials.parquet",
+    output:
+        catalogue=f"{RESULTS}/networks/{{protocol}}/catalogue.json",
+    log:
+        f"{RESULTS}/logs/retrain_{{protocol}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/retrain_{{protocol}}.tsv"
+    priority: 10
+    conda:
+        "../../envs/podnas.yaml"
+    resources:
+        mem_mb=EXPERIMENT.resources.network_mem_mb,
+        runtime=EXPERIMENT.resources.search_minutes,
+    params:
+        config=section("ensemble"),
+        training=section("training"),
+        windows=section("windows"),
+        code=code("retrain"),
+    script:
+        "../scripts/retrain.py"

@@ -1,0 +1,105 @@
+"""Forecasts to scores."""
+
+
+rule score:
+    input:
+        train=f"{RESULTS}/windows/{{protocol}}/train.nc",
+        test_targets=f"{RESULTS}/windows/{{protocol}}/test_targets.nc",
+        field=f"{RESULTS}/field/field.nc",
+        basis=BASIS,
+        predictions=[f"{RESULTS}/predictions/{{protocol}}/{name}.nc" for name in METHODS],
+    output:
+        scores=f"{RESULTS}/scores/{{protocol}}.parquet",
+        maps=f"{RESULTS}/scores/{{protocol}}_maps.nc",
+        forecasts=[f"{RESULTS}/forecasts/{{protocol}}/{name}.nc" for name in METHODS],
+    log:
+        f"{RESULTS}/logs/score_{{protocol}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/score_{{protocol}}.tsv"
+    conda:
+        "../../envs/podnas.yaml"
+    resources:
+        mem_mb=EXPERIMENT.resources.field_mem_mb,
+        runtime=EXPERIMENT.resources.minutes,
+    params:
+        config=section("verify"),
+        stamp=lambda wildcards: stamp(wildcards.protocol),
+        # appended to, never made anew: it remembers every look at test targets
+        ledger=f"{RESULTS}/ledger.jsonl",
+        code=code("score"),
+    script:
+        "../scripts/score.py"
+
+
+rule field_forecast:
+    input:
+        forecast=f"{RESULTS}/forecasts/{{protocol}}/{{method}}.nc",
+        basis=BASIS,
+    output:
+        field=f"{RESULTS}/fields/{{protocol}}/{{method}}_lead{{lead}}.nc",
+    log:
+        f"{RESULTS}/logs/field_forecast_{{protocol}}_{{method}}_{{lead}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/field_forecast_{{protocol}}_{{method}}_{{lead}}.tsv"
+    wildcard_constraints:
+        method="|".join(METHODS),
+        lead=r"\d+",
+    conda:
+        "../../envs/podnas.yaml"
+    resources:
+        mem_mb=EXPERIMENT.resources.field_mem_mb,
+        runtime=EXPERIMENT.resources.minutes,
+    params:
+        code=code("field_forecast"),
+    script:
+        "../scripts/field_forecast.py"
+
+
+rule scorecard:
+    input:
+        scores=[f"{RESULTS}/scores/{name}.parquet" for name in PROTOCOLS],
+        maps=[f"{RESULTS}/scores/{name}_maps.nc" for name in PROTOCOLS],
+        catalogues=[f"{RESULTS}/networks/{name}/catalogue.json" for name in PROTOCOLS],
+        agreement=[f"{RESULTS}/reduction/agreement.json"] if RELEASED else [],
+    output:
+        json=f"{RESULTS}/scorecard.json",
+        page=report(f"{RESULTS}/scorecard.md", caption="../report/scorecard.rst", category="Scores"),
+    log:
+        f"{RESULTS}/logs/scorecard.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/scorecard.tsv"
+    conda:
+        "../../envs/podnas.yaml"
+    resources:
+        mem_mb=EXPERIMENT.resources.small_mem_mb,
+        runtime=EXPERIMENT.resources.minutes,
+    params:
+        protocols=PROTOCOLS,
+        title=EXPERIMENT.title,
+        ledger=f"{RESULTS}/ledger.jsonl",
+        code=code("scorecard"),
+    script:
+        "../scripts/scorecard.py"
+
+
+rule costs:
+    input:
+        page=f"{RESULTS}/scorecard.md",
+        figures=lambda wildcards: figure_files(),
+    output:
+        costs=report(f"{RESULTS}/costs.csv", caption="../report/costs.rst", category="Costs"),
+    log:
+        f"{RESULTS}/logs/costs.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/costs.tsv"
+    conda:
+        "../../envs/podnas.yaml"
+    resources:
+        mem_mb=EXPERIMENT.resources.small_mem_mb,
+        runtime=EXPERIMENT.resources.minutes,
+    params:
+        # Snakemake's benchmark files are not inputs: they come with the artifacts above
+        benchmarks=f"{RESULTS}/benchmarks",
+        code=code("costs"),
+    script:
+        "../scripts/costs.py"

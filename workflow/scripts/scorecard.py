@@ -1,0 +1,49 @@
+"""Rule `scorecard`: scores of all protocols in, scorecard.json and scorecard.md out."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from podnas import artifacts, provenance
+from podnas.verify import ledger, scorecard
+
+
+def main(
+    scores: Mapping[str, Path],
+    maps: Mapping[str, Path],
+    catalogues: Mapping[str, Path],
+    agreement: Path | None,
+    ledger_file: Path,
+    as_json: Path,
+    as_page: Path,
+    title: str,
+) -> None:
+    tables = {name: artifacts.read_table(path) for name, path in scores.items()}
+    entries = scorecard.rows(tables, with_reported=agreement is not None)
+    protocols = [
+        {
+            "name": name,
+            "stamp": artifacts.read_maps(maps[name]).attrs,
+            "looks": ledger.count(ledger_file, name),
+            "table": table,
+            "catalogue": artifacts.read_json(catalogues[name]),
+        }
+        for name, table in tables.items()
+    ]
+    notes = scorecard.notes(artifacts.read_json(agreement) if agreement else None)
+    artifacts.write_json(as_json, entries)
+    artifacts.write_text(as_page, scorecard.page(title, entries, protocols, notes))
+
+
+if __name__ == "__main__":
+    with provenance.rule(snakemake):
+        names = snakemake.params.protocols
+        main(
+            dict(zip(names, map(Path, snakemake.input.scores), strict=True)),
+            dict(zip(names, map(Path, snakemake.input.maps), strict=True)),
+            dict(zip(names, map(Path, snakemake.input.catalogues), strict=True)),
+            next(map(Path, snakemake.input.agreement), None),
+            Path(snakemake.params.ledger),
+            Path(snakemake.output.json),
+            Path(snakemake.output.page),
+            snakemake.params.title,
+        )
