@@ -27,7 +27,7 @@ def main(path: Path) -> None:
     make_deterministic()
     config = WindowsConfig()
     data = windows.training(artifacts.read_windows(path, artifacts.TRAINING))
-    held = windows.fold(data, config.validation_blocks, config.validation_blocks - 1, config.gap_weeks)
+    held = windows.fold(data, config, block=-1)
     space = architecture_space()
     architectures = [points.sample(space, points.stream(0, number)) for number in range(ARCHITECTURES)]
     print(f"{path}: {len(held.fit.inputs)} windows fitted, {len(held.validate.inputs)} validated, {EPOCHS} epochs")

@@ -26,12 +26,14 @@ Latitudes = Annotated[tuple[Latitude, Latitude], AfterValidator(_from_south_to_n
 Longitudes = tuple[Longitude, Longitude]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
-LINEAR_METHODS = ("damped_persistence", "least_squares", "seasonal_ridge", "linear_inverse_model")
 BASELINES = (
     "climatology",
     "climatology_trend",
     "persistence",
-    *LINEAR_METHODS,
+    "damped_persistence",
+    "least_squares",
+    "seasonal_ridge",
+    "linear_inverse_model",
     "mean_linear",
     "mean_damped_inverse",
     "random_forest",
@@ -143,11 +145,6 @@ class WindowsConfig(Section):
     harmonics: int = Field(2, ge=0, le=6, description="annual harmonics of input and target weeks given to networks")
     validation_blocks: int = Field(5, ge=2, le=20, description="contiguous blocks of the training period")
 
-    @property
-    def gap_weeks(self) -> int:
-        """Weeks left out between training and validation windows: two windows."""
-        return 2 * (self.inputs + self.outputs)
-
 
 class ProtocolConfig(Section):
     """Training and test period, by the start dates of their first and last weeks."""
@@ -182,7 +179,7 @@ class TrainingConfig(Section):
     """How a network is trained."""
 
     batch_size: int = Field(64, ge=1, description="windows a step; a ragged last batch is dropped")
-    learning_rate: float = Field(0.001, gt=0, le=1, description="Adam step size")
+    learning_rate: float = Field(0.003, gt=0, le=1, description="Adam step size")
 
 
 class TwoStepConfig(Section):

@@ -22,7 +22,8 @@ from typing import Any
 from podnas import artifacts, locks
 
 PACKAGE = Path(__file__).parent
-BYSTANDERS = frozenset({"provenance", "locks", "progress"})  # modules that no value in an artifact comes from
+# modules that no value in an artifact comes from; the values of a configuration reach a rule as its parameters
+BYSTANDERS = frozenset({"config", "provenance", "locks", "progress"})
 LIBRARIES = (
     "numpy",
     "scipy",

@@ -226,12 +226,15 @@ class Fold:
     validate: Training
 
 
-def fold(whole: Training, blocks: int, block: int, gap_weeks: int) -> Fold:
-    """Hold contiguous block `block` of `blocks` out; weeks nearer than `gap_weeks` to it are not fitted on.
+def fold(whole: Training, config: WindowsConfig, block: int) -> Fold:
+    """Hold one contiguous block of the training weeks out; weeks nearer to it than two windows are not fitted on.
+
+    Blocks are counted from 0; a negative one counts from the end.
 
     Raises ValueError where a side is left without a window.
     """
-    weeks = len(whole.series)
+    weeks, blocks = len(whole.series), config.validation_blocks
+    block, gap_weeks = block % blocks, 2 * (config.inputs + config.outputs)
     first, last = block * weeks // blocks, (block + 1) * weeks // blocks
     index = np.arange(weeks)
     held = Fold(
@@ -250,7 +253,7 @@ def fold(whole: Training, blocks: int, block: int, gap_weeks: int) -> Fold:
 def folds(whole: Training, config: WindowsConfig) -> Iterator[Fold]:
     """All folds of blocked cross-validation inside the training period."""
     for block in range(config.validation_blocks):
-        yield fold(whole, config.validation_blocks, block, config.gap_weeks)
+        yield fold(whole, config, block)
 
 
 def prediction(training: xr.Dataset, test: xr.Dataset, forecasts: tuple[Array, Array]) -> xr.Dataset:

@@ -77,7 +77,7 @@ def chosen(series: xr.Dataset, log_file: Path) -> tuple[list, list]:
     """The architecture that a small search chooses, and the weights it gets."""
     recipe = Recipe(TrainingConfig(batch_size=64), harmonics=1, epochs=1, keep_best=True)
     data = windows.training(training(series))
-    held = windows.fold(data, 2, 1, CONFIG.gap_weeks)
+    held = windows.fold(data, CONFIG, -1)
     search = build.build(architecture_space(), SearchConfig(trials=2, population=2, sample=1, algorithm="random"))
 
     def evaluate(trial: Trial) -> float:

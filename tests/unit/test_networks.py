@@ -30,7 +30,7 @@ def data() -> windows.Training:
 
 @pytest.fixture(scope="module")
 def held(data) -> windows.Fold:
-    return windows.fold(data, 2, 1, CONFIG.gap_weeks)
+    return windows.fold(data, CONFIG, -1)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -74,7 +74,7 @@ def test_windows_with_other_leads_than_steps_are_refused():
     config = WindowsConfig(inputs=4, outputs=3, validation_blocks=2)
     training = windows.training(windows.split(coefficients(), PROTOCOL, config)[0])
     with pytest.raises(ValueError, match="4 inputs and 3 outputs"):
-        train.train(POINT, windows.fold(training, 2, 1, 8), RECIPE, 0)
+        train.train(POINT, windows.fold(training, config, -1), RECIPE, 0)
 
 
 def test_saved_networks_forecast_the_same(held, tmp_path):

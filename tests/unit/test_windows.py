@@ -93,10 +93,11 @@ def test_a_constant_mode_cannot_be_scaled():
         windows.scaler(training)
 
 
-@given(block=st.integers(0, 4), gap=st.integers(0, 40))
-def test_fit_and_validation_windows_share_no_week_and_keep_the_gap(block, gap):
+@given(block=st.integers(-1, 4), blocks=st.integers(2, 7))
+def test_fit_and_validation_windows_share_no_week_and_keep_the_gap(block, blocks):
     data = windows.training(split()[0])
-    held = windows.fold(data, 5, block, gap)
+    config = CONFIG.model_copy(update={"validation_blocks": blocks})
+    held = windows.fold(data, config, block)
 
     def weeks(part: windows.Training) -> set[np.datetime64]:
         return {*part.inputs.centres.ravel(), *part.inputs.target_centres.ravel()}
@@ -106,7 +107,7 @@ def test_fit_and_validation_windows_share_no_week_and_keep_the_gap(block, gap):
     assert validated
     week = np.timedelta64(7, "D")
     nearest = min(min(abs(np.array(sorted(fitted)) - one)) for one in (min(validated), max(validated)))
-    assert nearest > gap * week
+    assert nearest > 2 * (CONFIG.inputs + CONFIG.outputs) * week
     assert not fitted & validated
     # windows on either side of the held-out block are never taken for consecutive weeks
     steps = np.diff(held.fit.series_centres)[held.fit.segment[1:] == held.fit.segment[:-1]]
@@ -116,7 +117,7 @@ def test_fit_and_validation_windows_share_no_week_and_keep_the_gap(block, gap):
 def test_a_fold_without_windows_is_refused():
     data = windows.training(split()[0])
     with pytest.raises(ValueError, match=r"leaves \d+ windows to fit and 0 to validate"):
-        windows.fold(data, 50, 3, 2)
+        windows.fold(data, CONFIG.model_copy(update={"validation_blocks": 50}), 3)
 
 
 def test_latest_takes_the_last_windows():

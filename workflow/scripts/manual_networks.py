@@ -24,7 +24,7 @@ def main(
     dataset = artifacts.read_windows(train_windows, artifacts.TRAINING)
     test = artifacts.read_windows(test_inputs, artifacts.INPUTS)
     data, inputs = windows.training(dataset), windows.inputs(test, windows.scaler(dataset))
-    held = windows.fold(data, window.validation_blocks, window.validation_blocks - 1, window.gap_weeks)
+    held = windows.fold(data, window, block=-1)
     recipe = Recipe(training, window.harmonics, config.lstm_epochs, keep_best=True)
     progress = Progress(f"manual networks {name}", len(predictions))
     for units, path in predictions.items():

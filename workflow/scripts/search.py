@@ -22,8 +22,7 @@ def main(
     name: str,
 ) -> None:
     data = windows.training(artifacts.read_windows(train, artifacts.TRAINING))
-    last = window.validation_blocks - 1
-    held = windows.fold(data, window.validation_blocks, last, window.gap_weeks)
+    held = windows.fold(data, window, block=-1)
     recipe = Recipe(training, window.harmonics, config.epochs, keep_best=False)
     search = build.build(architecture_space(), config)
     identity = {

@@ -8,7 +8,9 @@ from podnas.baselines.forecaster import Forecaster
 from podnas.baselines.inverse import LinearInverseModel
 from podnas.baselines.linear import LeastSquares, Mean, SeasonalRidge
 from podnas.baselines.persistence import DampedPersistence, Persistence
-from podnas.config import LINEAR_METHODS, BaselinesConfig, WindowsConfig
+from podnas.config import BaselinesConfig, WindowsConfig
+
+LINEAR = ("damped_persistence", "least_squares", "seasonal_ridge", "linear_inverse_model")
 
 
 def build(name: str, config: BaselinesConfig, windows: WindowsConfig, threads: int = 1) -> Forecaster:
@@ -30,7 +32,7 @@ def build(name: str, config: BaselinesConfig, windows: WindowsConfig, threads: i
         case "linear_inverse_model":
             return LinearInverseModel(Climatology(count))
         case "mean_linear":
-            return Mean([build(method, config, windows) for method in LINEAR_METHODS])
+            return Mean([build(method, config, windows) for method in LINEAR])
         case "mean_damped_inverse":
             return Mean([build(method, config, windows) for method in ("damped_persistence", "linear_inverse_model")])
         case "random_forest":

@@ -62,7 +62,7 @@ def _finished(folder: Path, plan: Mapping[str, Any]) -> dict[str, Any] | None:
 def _train_one(
     plan: Mapping[str, Any], data: Training, windows: WindowsConfig, recipe: Recipe, folder: Path
 ) -> dict[str, Any]:
-    held = fold(data, windows.validation_blocks, plan["held_out_block"], windows.gap_weeks)
+    held = fold(data, windows, plan["held_out_block"])
     trained = train(plan["point"], held, recipe, plan["seed"])
     store.save(folder / plan["file"], trained.model)
     record = {**plan, **measures(plan["point"], trained, data, recipe)}
