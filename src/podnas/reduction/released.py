@@ -39,15 +39,18 @@ def basis(table: xr.Dataset, field: xr.Dataset) -> xr.Dataset:
 def coefficients(table: xr.Dataset, field: xr.Dataset) -> xr.Dataset:
     """The released coefficients (time, mode) with the field's week bounds and joins.
 
-    Raises ValueError where the field has other weeks than the table.
+    Raises ValueError where the field lacks a week of the table.
     """
-    if not np.array_equal(table.time.values, field.time.values):
+    missing = np.setdiff1d(table.time.values, field.time.values)
+    if missing.size:
         raise ValueError(
-            f"the field has {field.sizes['time']} weeks, the released coefficients have {table.sizes['time']} or other "
-            "ones; use the whole weekly archive (no field.first, field.last) or pod.coefficients: projected"
+            f"the field lacks {missing.size} of the {table.sizes['time']} weeks of the released coefficients (first: "
+            f"{missing[0].astype('datetime64[D]')}); leave field.first and field.last open, or set "
+            "pod.coefficients: projected"
         )
+    weeks = field.sel(time=table.time)
     return xr.Dataset(
-        {"coefficient": table.coefficients, "segment": field.segment},
-        {"time": field.time, "time_bounds": field.time_bounds, "mode": table.mode},
+        {"coefficient": table.coefficients, "segment": weeks.segment},
+        {"time": weeks.time, "time_bounds": weeks.time_bounds, "mode": table.mode},
         {"data_kind": "twin", "title": table.attrs["title"]},
     )
