@@ -179,6 +179,12 @@ class TrainingConfig(Section):
     """How a network is trained."""
 
     batch_size: int = Field(64, ge=1, description="windows a step; a ragged last batch is dropped")
+    output_scale: float = Field(
+        6.0,
+        gt=0,
+        le=100,
+        description="standard deviations of a coefficient that the output LSTM, whose values lie in (-1, 1), can reach",
+    )
     learning_rate: float = Field(0.003, gt=0, le=1, description="Adam step size")
 
 
@@ -210,7 +216,7 @@ class SearchConfig(Section):
 class EnsembleConfig(Section):
     """The best architectures trained for longer and averaged."""
 
-    members: int = Field(6, ge=1, description="top architectures; member k holds validation block k out")
+    members: int = Field(5, ge=1, description="top architectures; member k holds validation block k out")
     epochs: int = Field(100, ge=1, description="epochs, of which the best by validation is kept")
     seed: int = Field(1, ge=0, description="seed of the retrained networks")
 

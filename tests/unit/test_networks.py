@@ -36,14 +36,27 @@ def held(data) -> windows.Fold:
 @pytest.mark.parametrize("seed", range(12))
 def test_every_sampled_point_builds_with_the_counted_parameters(seed):
     point = points.sample(space.architecture_space(), points.stream(seed, 0))
-    model = build(point, 8, 13, 5)
+    model = build(point, 8, 13, 5, 6.0)
     assert model.count_params() == space.parameter_count(point, 13, 5)
     assert model.output_shape == (None, 8, 5)
 
 
 def test_manual_networks_are_stacked_lstms():
-    model = build(space.stacked_lstm(40, 2), 8, 13, 5)
+    model = build(space.stacked_lstm(40, 2), 8, 13, 5, 6.0)
     assert [layer.units for layer in model.layers if isinstance(layer, keras.layers.LSTM)] == [40, 40, 5]
+
+
+def test_outputs_reach_beyond_one_standard_deviation(held):
+    # the output LSTM ends at 1: without the factor, peaks of the coefficients would be cut off
+    targets = held.fit.targets
+    targets_before = targets.copy()
+    targets[:] = 3.0
+    try:
+        quick = Recipe(TrainingConfig(batch_size=32, learning_rate=0.02), harmonics=1, epochs=15, keep_best=False)
+        forecast = train.predict(train.train(POINT, held, quick, 1).model, held.fit.inputs, 1)
+    finally:
+        targets[:] = targets_before
+    assert forecast.mean() == pytest.approx(3.0, abs=0.3)
 
 
 def test_equal_seeds_give_equal_weights_and_others_do_not(held):

@@ -43,7 +43,7 @@ def train(point: Point, data: Fold, recipe: Recipe, seed: int) -> Trained:
     keras.utils.set_random_seed(seed)
     x, y = _arrays(data.fit, recipe.harmonics)
     held = _arrays(data.validate, recipe.harmonics)
-    model = build(point, x.shape[1], x.shape[2], y.shape[2])
+    model = build(point, x.shape[1], x.shape[2], y.shape[2], recipe.settings.output_scale)
     model.compile(keras.optimizers.Adam(recipe.settings.learning_rate), "mse", jit_compile=False)
     started = time.perf_counter()
     best_epoch = _fit(model, (x, y), held, recipe, seed)
