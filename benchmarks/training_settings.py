@@ -1,4 +1,4 @@
-"""Batch size and step size by blocked validation inside the training period; test weeks are not read.
+"""Settings of training by blocked validation inside the training period; test weeks are not read.
 
     .venv/bin/python benchmarks/training_settings.py results/sst/windows/short/train.nc
 
@@ -7,7 +7,6 @@ Prints, for each setting, the validation r2_mean (best epoch of 100) of two rand
 
 from __future__ import annotations
 
-import itertools
 import sys
 from pathlib import Path
 
@@ -21,28 +20,33 @@ from podnas.networks.train import make_deterministic, train
 from podnas.search import points
 
 EPOCHS, ARCHITECTURES = 100, 2
+VARIED = (
+    {},
+    {"order": "oldest_first"},
+    {"output_scale": 1.0},
+    {"output_scale": 3.0},
+    {"output_scale": 12.0},
+    {"batch_size": 32},
+    {"learning_rate": 0.001},
+    {"learning_rate": 0.01},
+    {"harmonics": 0},
+    {"harmonics": 1},
+)
 
 
 def main(path: Path) -> None:
     make_deterministic()
-    config = WindowsConfig()
     data = windows.training(artifacts.read_windows(path, artifacts.TRAINING))
-    held = windows.fold(data, config, block=-1)
     space = architecture_space()
     architectures = [points.sample(space, points.stream(0, number)) for number in range(ARCHITECTURES)]
-    print(f"{path}: {len(held.fit.inputs)} windows fitted, {len(held.validate.inputs)} validated, {EPOCHS} epochs")
-    for batch_size, learning_rate in itertools.product((32, 64), (0.001, 0.003)):
-        recipe = Recipe(
-            TrainingConfig(batch_size=batch_size, learning_rate=learning_rate), config.harmonics, EPOCHS, True
-        )
-        found = [train(point, held, recipe, seed=7) for point in architectures]
-        r2 = [one.validation_r2 for one in found]
-        each, seconds = ", ".join(f"{value:.3f}" for value in r2), sum(one.seconds for one in found)
-        print(
-            f"batch {batch_size:3d}  step {learning_rate:.3f}  r2_mean {np.mean(r2):.3f} ({each})  "
-            f"best epochs {[one.best_epoch for one in found]}  {seconds:.0f} s",
-            flush=True,
-        )
+    for change in VARIED:
+        config = WindowsConfig(**{key: value for key, value in change.items() if key in WindowsConfig.model_fields})
+        settings = TrainingConfig(**{key: value for key, value in change.items() if key in TrainingConfig.model_fields})
+        held = windows.fold(data, config, block=-1)
+        found = [train(point, held, Recipe(settings, config, EPOCHS, True), seed=7) for point in architectures]
+        r2, seconds = [one.validation_r2 for one in found], sum(one.seconds for one in found)
+        text = ", ".join(f"{key} {value}" for key, value in change.items()) or "defaults"
+        print(f"{text:24s} r2_mean {np.mean(r2):.3f} {[f'{value:.3f}' for value in r2]} {seconds:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -38,5 +38,9 @@ def coefficients(weeks: int = 418, modes: int = 2, join_after: int | None = None
 
 
 def split(**changes: int) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
-    """Training windows, test inputs and test targets of a made-up series."""
-    return windows.split(coefficients(**changes), PROTOCOL, CONFIG)
+    """Training windows, test inputs and test targets of a made-up series: 260 and 157 weeks."""
+    series = coefficients(**changes)
+    dates = series.time.values.astype("datetime64[D]")
+    ends = {"train_first": dates[0], "train_last": dates[259], "test_first": dates[260], "test_last": dates[416]}
+    protocol = ProtocolConfig.model_validate({"name": "short", **{key: str(day) for key, day in ends.items()}})
+    return windows.split(series, protocol, CONFIG)

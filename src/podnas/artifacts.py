@@ -62,6 +62,15 @@ class ArtifactError(ValueError):
     """A file that is missing, damaged or not what its reader needs; says which, what and how to mend it."""
 
 
+def check_writable(folder: Path) -> None:
+    """Raise ArtifactError where a folder is not one, or cannot be made or written."""
+    nearest = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not nearest.is_dir():
+        raise ArtifactError(f"{folder} cannot be a folder: {nearest} is a file; move it away")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise ArtifactError(f"{folder} cannot be written: {nearest} is read-only; make it writable or run elsewhere")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; on success flush it to disk and rename it, on failure remove it."""

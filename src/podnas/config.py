@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -20,12 +21,21 @@ def _from_south_to_north(edges: tuple[float, float]) -> tuple[float, float]:
     return edges
 
 
+def _different(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    names = [getattr(value, "name", value) for value in values]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(map(str, twice))} stands here more than once; each must be different")
+    return values
+
+
 Latitude = Annotated[float, Field(ge=-90, le=90)]
 Longitude = Annotated[float, Field(ge=-180, le=360)]
 Latitudes = Annotated[tuple[Latitude, Latitude], AfterValidator(_from_south_to_north)]
 Longitudes = tuple[Longitude, Longitude]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
+MAX_SEED = 2**32 - 1
 BASELINES = (
     "climatology",
     "climatology_trend",
@@ -74,7 +84,9 @@ class SourceConfig(Section):
         None, description="path only: first and last year to download; the * in source.files stands for the year"
     )
     variable: str = Field("sst", description="name of the variable in the files")
-    residual_seed: int = Field(1981, ge=0, description="twin only: seed of the spatially correlated residual")
+    residual_seed: int = Field(
+        1981, ge=0, le=MAX_SEED, description="twin only: seed of the spatially correlated residual"
+    )
     captured_variance: Fraction = Field(0.92, description="twin only: share of variance the five modes hold")
     joins: tuple[JoinConfig, ...] = Field((), description="accepted steps between weeks that are not seven days")
 
@@ -143,6 +155,11 @@ class WindowsConfig(Section):
     inputs: int = Field(8, ge=1, le=520, description="weeks a forecast sees")
     outputs: int = Field(8, ge=1, le=520, description="weeks a forecast gives: leads 1 … outputs")
     harmonics: int = Field(2, ge=0, le=6, description="annual harmonics of input and target weeks given to networks")
+    order: Literal["newest_first", "oldest_first"] = Field(
+        "newest_first",
+        description="order in which networks read the input weeks; lead k follows step k and sees k weeks only, "
+        "so oldest_first (SC20) forecasts lead 1 from the oldest week alone",
+    )
     validation_blocks: int = Field(5, ge=2, le=20, description="contiguous blocks of the training period")
 
 
@@ -167,12 +184,13 @@ class BaselinesConfig(Section):
 
     climatology_harmonics: int = Field(3, ge=1, le=6, description="annual harmonics of the climatology")
     trees: int = Field(200, ge=1, le=5000, description="trees of the random forest and rounds of XGBoost")
-    lstm_units: tuple[Annotated[int, Field(ge=1, le=2048)], ...] = Field(
-        (40, 80, 120, 200), description="widths of the manual networks"
+    trees_seed: int = Field(0, ge=0, le=MAX_SEED, description="seed of the random forest and of XGBoost")
+    lstm_units: Annotated[tuple[Annotated[int, Field(ge=1, le=2048)], ...], AfterValidator(_different)] = Field(
+        (40, 80, 120, 200), min_length=1, description="widths of the manual networks"
     )
     lstm_layers: int = Field(2, ge=1, le=8, description="stacked LSTM layers of the manual networks")
     lstm_epochs: int = Field(100, ge=1, description="epochs of the manual networks")
-    lstm_seed: int = Field(2, ge=0, description="seed of the manual networks")
+    lstm_seed: int = Field(2, ge=0, le=MAX_SEED, description="seed of the manual networks")
 
 
 class TrainingConfig(Section):
@@ -194,6 +212,10 @@ class TwoStepConfig(Section):
     fraction: Fraction = Field(0.5, description="share p of the training windows in step 1 (the latest ones)")
     top: Fraction = Field(0.25, description="share q of the step-1 trials retrained in step 2")
 
+    def second_trials(self, trials: int) -> int:
+        """Trials of step 2 after `trials` of step 1."""
+        return math.ceil(round(self.top * trials, 9))
+
 
 class SearchConfig(Section):
     """Architecture search."""
@@ -204,7 +226,7 @@ class SearchConfig(Section):
     sample: int = Field(3, ge=1, description="evolution: drawn without replacement to choose a parent")
     epochs: int = Field(20, ge=1, description="epochs of a trial; the loss is 1 - validation R2 at the last one")
     two_step: TwoStepConfig | None = None
-    seed: int = Field(0, ge=0, description="seed of sampling and of the trials' networks")
+    seed: int = Field(0, ge=0, le=MAX_SEED, description="seed of sampling and of the trials' networks")
 
     @model_validator(mode="after")
     def _sample_fits_population(self) -> SearchConfig:
@@ -218,7 +240,7 @@ class EnsembleConfig(Section):
 
     members: int = Field(5, ge=1, description="top architectures; member k holds validation block k out")
     epochs: int = Field(100, ge=1, description="epochs, of which the best by validation is kept")
-    seed: int = Field(1, ge=0, description="seed of the retrained networks")
+    seed: int = Field(1, ge=0, le=MAX_SEED, description="seed of the retrained networks")
 
 
 class RegionConfig(Section):
@@ -227,6 +249,8 @@ class RegionConfig(Section):
     name: Name = Field(description="name in the scores")
     lat: Latitudes = Field(description="southern and northern edge (degrees_north)")
     lon: Longitudes = Field(description="western and eastern edge (degrees_east)")
+    first: date | None = Field(None, description="start of the first target week scored (null: of the test period)")
+    last: date | None = Field(None, description="start of the last target week scored (null: of the test period)")
     label: str = Field(description="words on figures and the scorecard")
 
 
@@ -250,9 +274,10 @@ class ProbeConfig(Section):
 class VerifyConfig(Section):
     """What is scored and drawn in physical space."""
 
-    regions: tuple[RegionConfig, ...] = ()
-    events: tuple[EventConfig, ...] = ()
-    probes: tuple[ProbeConfig, ...] = ()
+    regions: Annotated[tuple[RegionConfig, ...], AfterValidator(_different)] = ()
+    events: Annotated[tuple[EventConfig, ...], AfterValidator(_different)] = ()
+    probes: Annotated[tuple[ProbeConfig, ...], AfterValidator(_different)] = ()
+    reported: Literal["sc20"] | None = Field(None, description="sc20: set the figures that SC20 reported beside ours")
     map_lead_weeks: int = Field(4, ge=1, description="lead of the maps and probes")
 
 
@@ -294,8 +319,16 @@ class ExperimentConfig(Section):
                     f"pod.train_last is {self.pod.train_last}, inside the test period of protocol {protocol.name}; "
                     f"set pod.train_last <= {protocol.train_last}, or the modes have seen the test weeks"
                 )
-        if self.pod.coefficients == "released" and self.source.kind == "path":
-            raise ValueError("pod.coefficients: released goes with source.kind twin or psl, whose weeks they are")
+        if self.pod.coefficients == "released" and self.source.kind != "twin":
+            raise ValueError(
+                f"pod.coefficients: released goes with source.kind: twin (it is {self.source.kind}); with real fields "
+                "set pod.coefficients: projected, since the released modes are only estimates"
+            )
+        if self.windows.inputs != self.windows.outputs:
+            raise ValueError(
+                f"windows have {self.windows.inputs} inputs and {self.windows.outputs} outputs; networks of the SC20 "
+                "space give one lead a step: set windows.inputs equal to windows.outputs"
+            )
         if self.verify.map_lead_weeks > self.windows.outputs:
             raise ValueError(
                 f"verify.map_lead_weeks is {self.verify.map_lead_weeks}, "
@@ -303,9 +336,38 @@ class ExperimentConfig(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _search_feeds_the_ensemble(self) -> ExperimentConfig:
+        steps = self.search.two_step
+        finished = self.search.trials if steps is None else steps.second_trials(self.search.trials)
+        if finished < self.ensemble.members:
+            raise ValueError(
+                f"ensemble.members is {self.ensemble.members}, but the last step of the search makes {finished} "
+                "trials; raise search.trials (or search.two_step.top), or lower ensemble.members"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _events_are_forecast(self) -> ExperimentConfig:
+        for event in self.verify.events:
+            if not any(event in self.events(protocol.name) for protocol in self.protocols):
+                raise ValueError(
+                    f"event {event.name}: no protocol forecasts {event.week} at lead {self.verify.map_lead_weeks}; "
+                    "choose a week inside a test period, after its first windows.inputs weeks"
+                )
+        return self
+
     def protocol(self, name: str) -> ProtocolConfig:
         """The protocol of that name."""
         return next(protocol for protocol in self.protocols if protocol.name == name)
+
+    def events(self, protocol: str) -> tuple[EventConfig, ...]:
+        """The event weeks that a protocol forecasts at the lead of the maps."""
+        periods = self.protocol(protocol)
+        spent = self.windows.inputs + self.verify.map_lead_weeks - 1
+        first = periods.test_first + timedelta(weeks=spent)
+        last = periods.test_last - timedelta(weeks=self.windows.outputs - self.verify.map_lead_weeks - 1, days=1)
+        return tuple(event for event in self.verify.events if first <= event.week <= last)
 
 
 def load(values: Mapping[str, Any]) -> ExperimentConfig:

@@ -20,14 +20,17 @@ class Progress:
         self.task = task
         self.total = total
         self.done = 0
+        self.kept = 0
         self.started = time.monotonic()
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
 
-    def step(self, text: str) -> None:
-        """One more item is finished."""
+    def step(self, text: str, kept: bool = False) -> None:
+        """One more item is finished, or kept from an earlier run: then it says nothing of the time the rest takes."""
         self.done += 1
+        self.kept += kept
         spent = time.monotonic() - self.started
-        rest = spent / self.done * max(self.total - self.done, 0)
+        made = max(self.done - self.kept, 1)
+        rest = spent / made * max(self.total - self.done, 0)
         LOG.info("%s %d/%d %s", self.task, self.done, self.total, text)
-        clock = f"[dim]{spent:.0f} s, about {rest:.0f} s left[/]"
+        clock = f"[dim]{'kept' if kept else f'{spent:.0f} s, about {rest:.0f} s left'}[/]"
         self.console.print(f"[bold cyan]{self.task}[/] {self.done}/{self.total}  {text}  {clock}")

@@ -175,6 +175,11 @@ def machine() -> dict[str, Any]:
     }
 
 
+def versions(*names: str) -> dict[str, str | None]:
+    """Versions of installed packages."""
+    return {name: _version(name) for name in names}
+
+
 def _version(name: str) -> str | None:
     try:
         return importlib.metadata.version(name)

@@ -7,8 +7,9 @@ crosses no accepted join between archive files.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -113,16 +114,16 @@ def split(coefficients: xr.Dataset, protocol: ProtocolConfig, config: WindowsCon
     return tuple(part.assign_attrs(attrs) for part in (training, test_inputs, test_targets))
 
 
-def _period(coefficients: xr.Dataset, protocol: str, name: str, first: object, last: object) -> xr.Dataset:
-    chosen = coefficients.sel(time=slice(str(first), str(last)))
-    if chosen.sizes["time"] == 0:
-        raise ValueError(
-            f"protocol {protocol}: no week of the data lies in its {name} period {first} to {last}; "
-            f"the data run from {_day(coefficients.time[0])} to {_day(coefficients.time[-1])}"
-        )
-    if name == "train" and chosen.sizes["time"] < 2:
-        raise ValueError(f"protocol {protocol}: one training week cannot be standardised; give a longer train period")
-    return chosen
+def _period(coefficients: xr.Dataset, protocol: str, name: str, first: date, last: date) -> xr.Dataset:
+    for end, week in ((f"{name}_first", first), (f"{name}_last", last)):
+        start = np.datetime64(week)
+        if start not in coefficients.time.values:
+            nearest = coefficients.time[int(np.abs(coefficients.time.values - start).argmin())]
+            raise ValueError(
+                f"protocol {protocol}: {end} is {week}, which is no week of the data; the nearest week starts on "
+                f"{_day(nearest)}, and the data run from {_day(coefficients.time[0])} to {_day(coefficients.time[-1])}"
+            )
+    return coefficients.sel(time=slice(str(first), str(last)))
 
 
 def _day(time: xr.DataArray) -> str:
@@ -206,16 +207,16 @@ def harmonics(centres: Array, count: int) -> Array:
     return np.concatenate([np.sin(angle), np.cos(angle)], axis=-1)
 
 
-def channels(windows: Inputs, count: int) -> Array:
-    """Network inputs (n, steps, modes + 4 count): coefficients, harmonics of the input and of the target weeks.
+def channels(windows: Inputs, config: WindowsConfig) -> Array:
+    """Network inputs (n, steps, modes + 4 harmonics): coefficients, harmonics of the input and of the target weeks.
 
-    Step t carries the target week of lead t; with fewer leads than steps the last one repeats, with more the rest
-    are left out.
+    Step k carries the target week of lead k and, read newest first, the k-th week before it, else the k-th oldest.
     """
-    steps = windows.values.shape[1]
-    leads = np.minimum(np.arange(steps), windows.target_centres.shape[1] - 1)
-    seasons = [harmonics(windows.centres, count), harmonics(windows.target_centres[:, leads], count)]
-    return np.concatenate([windows.values, *seasons], axis=-1).astype(np.float32)
+    weeks = np.concatenate([windows.values, harmonics(windows.centres, config.harmonics)], axis=-1)
+    if config.order == "newest_first":
+        weeks = weeks[:, ::-1]
+    seasons = harmonics(windows.target_centres, config.harmonics)
+    return np.concatenate([weeks, seasons], axis=-1).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -256,7 +257,7 @@ def folds(whole: Training, config: WindowsConfig) -> Iterator[Fold]:
         yield fold(whole, config, block)
 
 
-def prediction(training: xr.Dataset, test: xr.Dataset, forecasts: tuple[Array, Array]) -> xr.Dataset:
+def prediction(training: xr.Dataset, test: xr.Dataset, forecasts: Sequence[Array]) -> xr.Dataset:
     """Standardised forecasts of the training and the test windows as one dataset in the units of the coefficients."""
     parts = []
     for period, (dataset, forecast) in enumerate(zip((training, test), forecasts, strict=True)):

@@ -25,7 +25,7 @@ def evaluate(trial: Trial) -> float:
 
 
 def run(path, evaluate=evaluate, identity=IDENTITY) -> list[Outcome]:
-    return driver.run(build.build(architecture_space(), CONFIG), evaluate, TrialLog(path, identity), lambda _: None)
+    return driver.run(build.build(architecture_space(), CONFIG), evaluate, TrialLog(path, identity), lambda *_: None)
 
 
 def trials(outcomes: list[Outcome]) -> list[tuple]:

@@ -79,9 +79,10 @@ def test_a_window_longer_than_the_record_is_refused_with_the_remedy():
         windows.split(coefficients(), PROTOCOL, config)
 
 
-def test_a_period_outside_the_data_is_refused():
-    protocol = PROTOCOL.model_copy(update={"test_first": "2030-01-06", "test_last": "2031-01-05"})
-    with pytest.raises(ValueError, match="no week of the data lies in its test period"):
+@pytest.mark.parametrize("last", ["2030-01-06", "1997-12-29"])
+def test_a_period_that_the_data_do_not_cover_is_refused_with_the_nearest_week(last):
+    protocol = ProtocolConfig.model_validate({**PROTOCOL.model_dump(), "test_last": last})
+    with pytest.raises(ValueError, match=f"test_last is {last}, which is no week of the data; the nearest week starts"):
         windows.split(coefficients(), protocol, CONFIG)
 
 
@@ -127,11 +128,14 @@ def test_latest_takes_the_last_windows():
     assert half.inputs.init_time[-1] == data.inputs.init_time[-1]
 
 
-def test_channels_are_coefficients_and_harmonics_of_input_and_target_weeks():
+@pytest.mark.parametrize("order", ["newest_first", "oldest_first"])
+def test_channels_are_coefficients_and_harmonics_of_input_and_target_weeks(order):
     data = windows.training(split()[0])
-    x = windows.channels(data.inputs, 2)
+    x = windows.channels(data.inputs, CONFIG.model_copy(update={"harmonics": 2, "order": order}))
+    step = -1 if order == "newest_first" else 1
     assert x.shape == (len(data.inputs), CONFIG.inputs, 2 + 8)
-    np.testing.assert_allclose(x[:, :, 2:6], windows.harmonics(data.inputs.centres, 2), rtol=1e-6)
+    np.testing.assert_allclose(x[:, :, :2], data.inputs.values[:, ::step], rtol=1e-6)
+    np.testing.assert_allclose(x[:, :, 2:6], windows.harmonics(data.inputs.centres[:, ::step], 2), rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(x[:, :, 6:], windows.harmonics(data.inputs.target_centres, 2), rtol=1e-6)
 
 

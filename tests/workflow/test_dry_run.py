@@ -70,3 +70,11 @@ def test_rules_use_the_running_interpreter(tmp_path, activated):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert (folder / target).exists()
+
+
+def test_a_results_folder_that_is_a_file_is_named(tmp_path):
+    folder = checkout(tmp_path)
+    (folder / "results").write_text("in the way")
+    done = snakemake(folder, "-n", *TINY)
+    assert done.returncode != 0
+    assert "results/tiny cannot be a folder" in done.stdout

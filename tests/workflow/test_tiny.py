@@ -39,7 +39,7 @@ def test_all_artifacts_are_made_with_provenance_beside_them(tiny):
         assert record["packages"]["numpy"] == np.__version__
     search = json.loads((results / "search/short/trials.parquet.provenance.json").read_text())
     assert search["seeds"] == {"config.seed": 0}
-    assert re.fullmatch("[0-9a-f]{64}", search["inputs"]["train.nc"])
+    assert re.fullmatch("[0-9a-f]{64}", search["inputs"]["results/tiny/windows/short/train.nc"])
 
 
 def test_nothing_is_left_half_written(tiny):

@@ -1,12 +1,13 @@
 """Names shared by all rules: the validated configuration, paths, hashes of code."""
 
 from podnas import config as podnas_config
-from podnas import locks, provenance
+from podnas import artifacts, locks, provenance
 
 locks.guard(workflow.exec_mode.name)
 
 EXPERIMENT = podnas_config.load(config)
 RESULTS = f"results/{EXPERIMENT.experiment}"
+artifacts.check_writable(Path(RESULTS))
 PROTOCOLS = [protocol.name for protocol in EXPERIMENT.protocols]
 RELEASED = EXPERIMENT.pod.coefficients == "released"
 BASIS = f"{RESULTS}/{'released' if RELEASED else 'reduction'}/basis.nc"
@@ -35,6 +36,7 @@ def seeds():
         "search": EXPERIMENT.search.seed,
         "ensemble": EXPERIMENT.ensemble.seed,
         "manual networks": EXPERIMENT.baselines.lstm_seed,
+        "trees": EXPERIMENT.baselines.trees_seed,
     }
     if EXPERIMENT.source.kind == "twin":
         named["twin residual"] = EXPERIMENT.source.residual_seed
@@ -55,9 +57,16 @@ def stamp(protocol):
     }
 
 
+def verification(protocol):
+    """The section `verify`, with the events that this protocol forecasts."""
+    chosen = EXPERIMENT.verify.model_copy(update={"events": EXPERIMENT.events(protocol)})
+    return chosen.model_dump(mode="json")
+
+
 def figure_files():
-    """All figures of the experiment; event weeks and probes only where the configuration names some."""
+    """All figures of the experiment; event weeks and probes only where there are some."""
     drawn = ["coefficients", "skill", "trajectory", "architectures", "rmse_map", "methods"]
-    drawn += [name for name in ("events", "probes") if getattr(EXPERIMENT.verify, name)]
-    files = [f"{RESULTS}/figures/{name}.png" for name in ("spectrum", "modes")]
-    return files + [f"{RESULTS}/figures/{name}_{protocol}.png" for protocol in PROTOCOLS for name in drawn]
+    drawn += ["probes"] if EXPERIMENT.verify.probes else []
+    names = ["spectrum", "modes"] + [f"{name}_{protocol}" for protocol in PROTOCOLS for name in drawn]
+    names += [f"events_{protocol}" for protocol in PROTOCOLS if EXPERIMENT.events(protocol)]
+    return [f"{RESULTS}/figures/{name}.png" for name in names]

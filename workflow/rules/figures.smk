@@ -269,7 +269,7 @@ rule figure_methods:
         runtime=EXPERIMENT.resources.minutes,
     params:
         # SC20 was trained on about the weeks of this protocol
-        with_reported=lambda wildcards: RELEASED and wildcards.protocol == "short",
+        with_reported=lambda wildcards: EXPERIMENT.verify.reported == "sc20" and wildcards.protocol == "short",
         code=code("figure_methods"),
     script:
         "../scripts/figure_methods.py"

@@ -18,7 +18,7 @@ rule search:
         runtime=EXPERIMENT.resources.search_minutes,
     params:
         # not an output: Snakemake deletes the outputs of a job that failed, and the log is what a search resumes from
-        trial_log=f"{RESULTS}/search/{{protocol}}/trials/rank-0000.jsonl",
+        trial_logs=f"{RESULTS}/search/{{protocol}}/trials",
         config=section("search"),
         training=section("training"),
         windows=section("windows"),

@@ -22,7 +22,7 @@ rule score:
         mem_mb=EXPERIMENT.resources.field_mem_mb,
         runtime=EXPERIMENT.resources.minutes,
     params:
-        config=section("verify"),
+        config=lambda wildcards: verification(wildcards.protocol),
         stamp=lambda wildcards: stamp(wildcards.protocol),
         # appended to, never made anew: it remembers every look at test targets
         ledger=f"{RESULTS}/ledger.jsonl",
@@ -63,7 +63,8 @@ rule scorecard:
         agreement=[f"{RESULTS}/reduction/agreement.json"] if RELEASED else [],
     output:
         json=f"{RESULTS}/scorecard.json",
-        page=report(f"{RESULTS}/scorecard.md", caption="../report/scorecard.rst", category="Scores"),
+        page=f"{RESULTS}/scorecard.md",
+        html=report(f"{RESULTS}/scorecard.html", caption="../report/scorecard.rst", category="Scores"),
     log:
         f"{RESULTS}/logs/scorecard.log",
     benchmark:
@@ -76,6 +77,7 @@ rule scorecard:
     params:
         protocols=PROTOCOLS,
         title=EXPERIMENT.title,
+        with_reported=EXPERIMENT.verify.reported == "sc20",
         ledger=f"{RESULTS}/ledger.jsonl",
         code=code("scorecard"),
     script:
@@ -87,7 +89,8 @@ rule costs:
         page=f"{RESULTS}/scorecard.md",
         figures=lambda wildcards: figure_files(),
     output:
-        costs=report(f"{RESULTS}/costs.csv", caption="../report/costs.rst", category="Costs"),
+        costs=f"{RESULTS}/costs.csv",
+        html=report(f"{RESULTS}/costs.html", caption="../report/costs.rst", category="Costs"),
     log:
         f"{RESULTS}/logs/costs.log",
     benchmark:

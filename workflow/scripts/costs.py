@@ -5,18 +5,20 @@ from pathlib import Path
 import pandas as pd
 
 from podnas import artifacts, provenance
+from podnas.verify import page
 
 COLUMNS = {"s": "wall_seconds", "cpu_time": "cpu_seconds", "max_rss": "peak_memory_mb"}
 
 
-def main(benchmarks: Path, costs: Path) -> None:
+def main(benchmarks: Path, costs: Path, as_html: Path) -> None:
     files = sorted(benchmarks.glob("*.tsv"))
     rows = [pd.read_csv(file, sep="\t")[list(COLUMNS)].mean().rename(file.stem) for file in files]
     table = pd.DataFrame(rows).rename(columns=COLUMNS).rename_axis("job").reset_index()
     ordered = table.sort_values("cpu_seconds", ascending=False)
     artifacts.write_text(costs, ordered.to_csv(index=False, float_format="%.1f"))
+    artifacts.write_text(as_html, page.html("Costs", ordered.to_markdown(index=False, floatfmt=".1f")))
 
 
 if __name__ == "__main__":
     with provenance.rule(snakemake):
-        main(Path(snakemake.params.benchmarks), Path(snakemake.output.costs))
+        main(Path(snakemake.params.benchmarks), Path(snakemake.output.costs), Path(snakemake.output.html))

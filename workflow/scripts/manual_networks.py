@@ -25,11 +25,12 @@ def main(
     test = artifacts.read_windows(test_inputs, artifacts.INPUTS)
     data, inputs = windows.training(dataset), windows.inputs(test, windows.scaler(dataset))
     held = windows.fold(data, window, block=-1)
-    recipe = Recipe(training, window.harmonics, config.lstm_epochs, keep_best=True)
+    recipe = Recipe(training, window, config.lstm_epochs, keep_best=True)
     progress = Progress(f"manual networks {name}", len(predictions))
+    parts = (data.inputs, inputs)
     for units, path in predictions.items():
         trained = train(stacked_lstm(units, config.lstm_layers), held, recipe, seed=config.lstm_seed)
-        forecasts = tuple(predict(trained.model, part, window.harmonics) for part in (data.inputs, inputs))
+        forecasts = [predict(trained.model, part, window, training.output_scale) for part in parts]
         artifacts.write_prediction(path, windows.prediction(dataset, test, forecasts))
         progress.step(f"lstm_{units}: validation r2_mean {trained.validation_r2:.3f} in {trained.seconds:.0f} s")
 

@@ -10,6 +10,8 @@ from podnas.networks.retrain import retrain
 from podnas.networks.train import make_deterministic
 from podnas.progress import Progress
 
+LEARNING = ("tensorflow-cpu", "keras", "numpy")
+
 
 def main(
     train: Path,
@@ -19,20 +21,20 @@ def main(
     training: TrainingConfig,
     window: WindowsConfig,
     name: str,
+    code: str,
 ) -> None:
     make_deterministic()
     data = windows.training(artifacts.read_windows(train, artifacts.TRAINING))
     table = artifacts.read_table(trials)
-    recipe = Recipe(training, window.harmonics, config.epochs, keep_best=True)
+    recipe = Recipe(training, window, config.epochs, keep_best=True)
     progress = Progress(f"retrain {name}", config.members)
     members = retrain(
         select.top_k(table, config.members),
         data,
-        window,
         recipe,
         config.seed,
         catalogue.parent,
-        windows.content_hash(data),
+        {"data": windows.content_hash(data), "code": code, **provenance.versions(*LEARNING)},
         lambda member: progress.step(f"{member['file']}: validation r2_mean {member['validation_r2']:.3f}"),
     )
     summary = {"members": members, "trials": len(table), "search_seconds": float(table.seconds.sum())}
@@ -49,4 +51,5 @@ if __name__ == "__main__":
             TrainingConfig.model_validate(snakemake.params.training),
             WindowsConfig.model_validate(snakemake.params.windows),
             snakemake.wildcards.protocol,
+            snakemake.params.code,
         )

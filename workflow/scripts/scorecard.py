@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from podnas import artifacts, provenance
-from podnas.verify import ledger, scorecard
+from podnas.verify import ledger, page, scorecard
 
 
 def main(
@@ -15,10 +15,12 @@ def main(
     ledger_file: Path,
     as_json: Path,
     as_page: Path,
+    as_html: Path,
     title: str,
+    with_reported: bool,
 ) -> None:
     tables = {name: artifacts.read_table(path) for name, path in scores.items()}
-    entries = scorecard.rows(tables, with_reported=agreement is not None)
+    entries = scorecard.rows(tables, with_reported)
     protocols = [
         {
             "name": name,
@@ -29,9 +31,11 @@ def main(
         }
         for name, table in tables.items()
     ]
-    notes = scorecard.notes(artifacts.read_json(agreement) if agreement else None)
+    notes = scorecard.notes(artifacts.read_json(agreement) if agreement else None, with_reported)
     artifacts.write_json(as_json, entries)
-    artifacts.write_text(as_page, scorecard.page(title, entries, protocols, notes))
+    text = scorecard.page(title, entries, protocols, notes, with_reported)
+    artifacts.write_text(as_page, text)
+    artifacts.write_text(as_html, page.html(title, text))
 
 
 if __name__ == "__main__":
@@ -45,5 +49,7 @@ if __name__ == "__main__":
             Path(snakemake.params.ledger),
             Path(snakemake.output.json),
             Path(snakemake.output.page),
+            Path(snakemake.output.html),
             snakemake.params.title,
+            snakemake.params.with_reported,
         )

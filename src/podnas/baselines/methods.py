@@ -36,7 +36,7 @@ def build(name: str, config: BaselinesConfig, windows: WindowsConfig, threads: i
         case "mean_damped_inverse":
             return Mean([build(method, config, windows) for method in ("damped_persistence", "linear_inverse_model")])
         case "random_forest":
-            return trees.random_forest(config.trees, count, threads)
+            return trees.random_forest(config.trees, count, config.trees_seed, threads)
         case "xgboost":
-            return trees.xgboost(config.trees, count, threads)
+            return trees.xgboost(config.trees, count, config.trees_seed, threads)
     raise ValueError(f"there is no baseline {name!r}; the baselines are listed in podnas.config.BASELINES")

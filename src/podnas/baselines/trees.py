@@ -11,8 +11,6 @@ from xgboost import XGBRegressor
 from podnas.baselines.linear import lags
 from podnas.windows import Array, Inputs, Training
 
-SEED = 0
-
 
 class Trees:
     """A scikit-learn regressor for several targets, fed with lags and annual harmonics."""
@@ -33,12 +31,12 @@ class Trees:
         return forecast.reshape(-1, *self.shape)
 
 
-def random_forest(trees: int, count: int, threads: int) -> Trees:
+def random_forest(trees: int, count: int, seed: int, threads: int) -> Trees:
     """Random forest, third of the features at each split (Breiman 2001, for regression)."""
-    return Trees(RandomForestRegressor(trees, max_features=1 / 3, n_jobs=threads, random_state=SEED), count)
+    return Trees(RandomForestRegressor(trees, max_features=1 / 3, n_jobs=threads, random_state=seed), count)
 
 
-def xgboost(rounds: int, count: int, threads: int) -> Trees:
+def xgboost(rounds: int, count: int, seed: int, threads: int) -> Trees:
     """Gradient boosting, one model a target; shallow trees and a small step, for a few hundred windows."""
-    one = XGBRegressor(n_estimators=rounds, max_depth=3, learning_rate=0.05, subsample=0.8, n_jobs=1, random_state=SEED)
+    one = XGBRegressor(n_estimators=rounds, max_depth=3, learning_rate=0.05, subsample=0.8, n_jobs=1, random_state=seed)
     return Trees(MultiOutputRegressor(one, n_jobs=threads), count)

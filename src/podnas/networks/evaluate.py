@@ -1,7 +1,7 @@
 """The evaluator of a search: a point in, its validation loss out, each trained in a worker process.
 
 TensorFlow keeps 60–90 MB of every network it has traced, so a worker is replaced after a few trials; a worker that
-is killed fails its trial and nothing else.
+is killed is replaced and its trial made again, once.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from dataclasses import replace
 from multiprocessing.connection import wait
 from typing import Self
 
-from podnas.networks.recipe import Recipe
+from podnas.networks.recipe import Recipe, network_seed
 from podnas.networks.space import Point
 from podnas.windows import Fold
 
 TRIALS_PER_WORKER = 12
+ATTEMPTS = 2  # a worker may be killed for no fault of its trial
 
 
 class KerasEvaluator:
@@ -33,14 +34,13 @@ class KerasEvaluator:
 
     def __call__(self, point: Point, budget: float, number: int) -> float:
         """Loss of trial `number`, trained on the latest share `budget` of the windows; raises what training raised."""
-        # a search has below a million trials, so searches of different seeds never share a trial's seed
-        seed = self.seed * 1_000_000 + number
-        data = replace(self.data, fit=self.data.fit.latest(budget))
-        try:
-            return self.pool.submit(_loss, dict(point), data, self.recipe, seed).result()
-        except BrokenProcessPool:
-            self.pool = _new_pool()
-            raise RuntimeError("the worker process was killed (out of memory?)") from None
+        task = (dict(point), replace(self.data, fit=self.data.fit.latest(budget)), self.recipe)
+        for _ in range(ATTEMPTS):
+            try:
+                return self.pool.submit(_loss, *task, network_seed(self.seed, number)).result()
+            except BrokenProcessPool:
+                self.pool = _new_pool()
+        raise RuntimeError(f"the worker process was killed {ATTEMPTS} times (out of memory?)")
 
     def __enter__(self) -> Self:
         return self

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from podnas.config import TrainingConfig
+import numpy as np
+
+from podnas.config import TrainingConfig, WindowsConfig
 
 
 @dataclass(frozen=True)
@@ -12,6 +15,16 @@ class Recipe:
     """How networks of one kind are trained."""
 
     settings: TrainingConfig
-    harmonics: int  # annual harmonics of input and target weeks given as channels
+    windows: WindowsConfig
     epochs: int
     keep_best: bool  # keep the weights of the epoch with the lowest validation loss, else those of the last
+
+    def record(self) -> dict[str, Any]:
+        """The recipe as JSON."""
+        sections = {"settings": self.settings.model_dump(mode="json"), "windows": self.windows.model_dump(mode="json")}
+        return {**sections, "epochs": self.epochs, "keep_best": self.keep_best}
+
+
+def network_seed(seed: int, number: int) -> int:
+    """Seed of the weights and batches of network `number` of a search or an ensemble: below 2^32, as Keras needs."""
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])

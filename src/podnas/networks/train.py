@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from podnas import scores
+from podnas.config import WindowsConfig
 from podnas.networks.build import build
 from podnas.networks.recipe import Recipe
 from podnas.networks.space import Point
@@ -36,19 +37,18 @@ def make_deterministic() -> None:
 def train(point: Point, data: Fold, recipe: Recipe, seed: int) -> Trained:
     """Adam on the mean squared error of standardised coefficients; R2 is `r2_mean` on the validation windows.
 
-    Forecast leads are the sequence's steps, so windows need as many inputs as outputs. Raises ValueError otherwise,
-    and ArithmeticError when training diverges.
+    Step k of the output sequence is lead k, so windows have as many inputs as outputs. Raises ArithmeticError when
+    training diverges.
     """
-    _check_shape(data.fit)
     keras.utils.set_random_seed(seed)
-    x, y = _arrays(data.fit, recipe.harmonics)
-    held = _arrays(data.validate, recipe.harmonics)
-    model = build(point, x.shape[1], x.shape[2], y.shape[2], recipe.settings.output_scale)
+    x, y = _arrays(data.fit, recipe)
+    held = _arrays(data.validate, recipe)
+    model = build(point, x.shape[1], x.shape[2], y.shape[2])
     model.compile(keras.optimizers.Adam(recipe.settings.learning_rate), "mse", jit_compile=False)
     started = time.perf_counter()
     best_epoch = _fit(model, (x, y), held, recipe, seed)
     seconds = time.perf_counter() - started
-    forecast = predict(model, data.validate.inputs, recipe.harmonics)
+    forecast = predict(model, data.validate.inputs, recipe.windows, recipe.settings.output_scale)
     if not np.isfinite(forecast).all():
         raise ArithmeticError(f"training diverged (learning rate {recipe.settings.learning_rate})")
     return Trained(model, float(scores.r2(forecast, data.validate.targets).mean()), best_epoch, seconds)
@@ -74,28 +74,22 @@ def _batches(x: Array, y: Array, batch_size: int, seed: int) -> tf.data.Dataset:
     return shuffled.batch(min(batch_size, len(x)), drop_remainder=True)
 
 
-def _arrays(data: Training, harmonics: int) -> tuple[Array, Array]:
-    return channels(data.inputs, harmonics), data.targets.astype(np.float32)
+def _arrays(data: Training, recipe: Recipe) -> tuple[Array, Array]:
+    # the output LSTM ends at -1 and 1, standardised coefficients do not
+    targets = data.targets / recipe.settings.output_scale
+    return channels(data.inputs, recipe.windows), targets.astype(np.float32)
 
 
-def _check_shape(data: Training) -> None:
-    steps, leads = data.inputs.values.shape[1], data.targets.shape[1]
-    if steps != leads:
-        raise ValueError(
-            f"windows have {steps} inputs and {leads} outputs; networks of the SC20 space give one lead a step: "
-            "set windows.inputs equal to windows.outputs"
-        )
-
-
-def predict(model: keras.Model, inputs: Inputs, harmonics: int) -> Array:
+def predict(model: keras.Model, inputs: Inputs, windows: WindowsConfig, output_scale: float) -> Array:
     """Standardised forecasts of n windows: (n, leads, modes)."""
-    forecast: Array = np.asarray(model(channels(inputs, harmonics), training=False), dtype=np.float64)
+    output = model(channels(inputs, windows), training=False)
+    forecast: Array = np.asarray(output, dtype=np.float64) * output_scale
     return forecast
 
 
-def milliseconds_per_forecast(model: keras.Model, inputs: Inputs, harmonics: int) -> float:
+def milliseconds_per_forecast(model: keras.Model, inputs: Inputs, windows: WindowsConfig) -> float:
     """Time of one forecast when all windows are forecast in one call on one core, the second call of a graph."""
-    batch = tf.constant(channels(inputs, harmonics))
+    batch = tf.constant(channels(inputs, windows))
     run = tf.function(lambda x: model(x, training=False))
     run(batch)
     started = time.perf_counter()

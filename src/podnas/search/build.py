@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from ConfigSpace import ConfigurationSpace
 
 from podnas.config import SearchConfig
@@ -22,10 +20,10 @@ def build(space: ConfigurationSpace, config: SearchConfig) -> Search:
         inner = RandomSearch(space, config.trials, config.seed)
     if config.two_step is None:
         return inner
-    return TwoStep(inner, config.trials, config.two_step.fraction, config.two_step.top)
+    return TwoStep(inner, config.trials, config.two_step.fraction, config.two_step.second_trials(config.trials))
 
 
 def trials(config: SearchConfig) -> int:
     """Most trials that the search will make, both steps together."""
-    second = 0 if config.two_step is None else math.ceil(config.two_step.top * config.trials)
+    second = 0 if config.two_step is None else config.two_step.second_trials(config.trials)
     return config.trials + second

@@ -10,7 +10,7 @@ from podnas.search.log import TrialLog
 from podnas.search.protocol import Outcome, Search, Trial
 
 Evaluate = Callable[[Trial], float]
-Report = Callable[[Outcome], None]
+Report = Callable[[Outcome, bool], None]  # an outcome, and whether an earlier run made it
 
 
 def run(search: Search, evaluate: Evaluate, log: TrialLog, report: Report) -> list[Outcome]:
@@ -21,13 +21,13 @@ def run(search: Search, evaluate: Evaluate, log: TrialLog, report: Report) -> li
     outcomes = []
     for outcome in log.read():
         _replay(search, outcome, log)
-        report(outcome)
+        report(outcome, True)
         outcomes.append(outcome)
     while trials := search.ask(1):
         outcome = _evaluate(evaluate, trials[0])
         log.append(outcome)
         search.tell([outcome])
-        report(outcome)
+        report(outcome, False)
         outcomes.append(outcome)
     return outcomes
 

@@ -6,6 +6,7 @@ that a kill left half-written is cut off.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,12 @@ import pandas as pd
 from podnas.search.protocol import Outcome, Trial
 
 VERSION = 1
+
+
+def path(folder: Path, identity: Mapping[str, Any], rank: int) -> Path:
+    """Where one rank of a search logs: each identity has a folder of its own, so no change mixes or loses trials."""
+    text = json.dumps(identity, sort_keys=True)
+    return folder / hashlib.sha256(text.encode()).hexdigest()[:12] / f"rank-{rank:04d}.jsonl"
 
 
 class TrialLog:

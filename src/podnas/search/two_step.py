@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,12 +10,12 @@ from podnas.search.protocol import Outcome, Search, Trial
 
 
 class TwoStep:
-    """Step 1 runs `inner` at budget `fraction`; when all its trials are told, step 2 repeats the best `top` share.
+    """Step 1 runs `inner` at budget `fraction`; when all its trials are told, step 2 repeats the best `top`.
 
-    Cost relative to one step is about fraction + top, where a trial's cost is linear in its windows.
+    Cost relative to one step is about fraction + top / trials, where a trial's cost is linear in its windows.
     """
 
-    def __init__(self, inner: Search, trials: int, fraction: float, top: float) -> None:
+    def __init__(self, inner: Search, trials: int, fraction: float, top: int) -> None:
         self.inner = inner
         self.trials = trials
         self.fraction = fraction
@@ -55,9 +54,9 @@ class TwoStep:
         self.second_asked = state["second_asked"]
 
     def _best(self) -> list[tuple[int, dict[str, Any], float]]:
-        """The top share of different points by loss, best first."""
+        """The best different points by loss, best first."""
         finished = [(number, point, loss) for number, point, loss in self.told if loss is not None]
         ranked = sorted(finished, key=lambda entry: (entry[2], entry[0]))
         different = {tuple(sorted(entry[1].items())): entry for entry in reversed(ranked)}
         unique = sorted(different.values(), key=lambda entry: (entry[2], entry[0]))
-        return unique[: math.ceil(self.top * self.trials)]
+        return unique[: self.top]

@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from podnas.config import EventConfig, ProbeConfig, RegionConfig, VerifyConfig
+from podnas.data import grid
 from podnas.verify.coefficients import COLUMNS
 from podnas.windows import WEEK, Array
 
@@ -64,8 +65,9 @@ def _region(truth: Truth, method: str, forecast: xr.DataArray, region: RegionCon
     gram, area_mean, mode_mean = (modes * weight) @ modes.T, anomaly @ weight, modes @ weight
     rows = []
     for position, lead in enumerate(forecast.lead.values):
-        c = forecast.values[:, position]
-        at = truth.rows(forecast.valid_time.values[:, position])
+        scored = _scored(forecast.valid_time.values[:, position], region)
+        c = forecast.values[scored, position]
+        at = truth.rows(forecast.valid_time.values[scored, position])
         squared = energy[at] - 2 * (c * projected[at]).sum(axis=1) + np.einsum("nm,mk,nk->n", c, gram, c)
         of_mean = c @ mode_mean - area_mean[at]
         rows.append((int(lead), "rmse_field", np.sqrt(max(squared.mean(), 0.0))))
@@ -74,23 +76,35 @@ def _region(truth: Truth, method: str, forecast: xr.DataArray, region: RegionCon
     return made.assign(method=method, period="test", mode=0, region=region.name)
 
 
+def _scored(valid_time: Array, region: RegionConfig) -> Array:
+    first = np.datetime64(region.first) if region.first else valid_time.min()
+    last = np.datetime64(region.last) if region.last else valid_time.max()
+    chosen: Array = (valid_time >= first) & (valid_time <= last)
+    if not chosen.any():
+        raise ValueError(
+            f"verify.regions, {region.name}: no target week lies between {first} and {last}; the test weeks run from "
+            f"{valid_time.min().astype('datetime64[D]')} to {valid_time.max().astype('datetime64[D]')}"
+        )
+    return chosen
+
+
 def inside_box(basis: xr.Dataset, region: RegionConfig) -> Array:
-    """Cells whose centre lies in a region's box, (lat, lon); boxes may cross the Greenwich meridian."""
-    south, north = sorted(region.lat)
-    west, east = region.lon[0] % 360, region.lon[1] % 360
-    lon = basis.lon.values % 360
-    in_lon = (lon >= west) & (lon <= east) if west <= east else (lon >= west) | (lon <= east)
-    in_lat = (basis.lat.values >= south) & (basis.lat.values <= north)
-    box: Array = in_lat[:, None] & in_lon[None, :]
-    return box
+    """Cells whose centre lies in a region's box, (lat, lon); raises ValueError where none does."""
+    try:
+        box = grid.select(basis.lat.values, basis.lon.values, region.lat, region.lon)
+    except ValueError as error:
+        raise ValueError(f"verify.regions, {region.name}: {error}") from error
+    inside: Array = np.zeros((basis.sizes["lat"], basis.sizes["lon"]), dtype=bool)
+    inside[np.ix_(box.rows, box.columns)] = True
+    return inside
 
 
 def maps(truth: Truth, forecasts: Forecasts, config: VerifyConfig) -> xr.Dataset:
     """RMSE maps, event weeks and probes of the given methods at `config.map_lead_weeks`."""
     at_lead = {method: forecast.sel(lead=config.map_lead_weeks) for method, forecast in forecasts.items()}
-    grid = {"lat": truth.basis.lat, "lon": truth.basis.lon, "method": list(at_lead)}
+    axes = {"lat": truth.basis.lat, "lon": truth.basis.lon, "method": list(at_lead)}
     rmse = np.stack([_rmse_map(truth, forecast) for forecast in at_lead.values()])
-    made = xr.Dataset({"rmse": (("method", "lat", "lon"), rmse, {"units": "degree_Celsius"})}, grid)
+    made = xr.Dataset({"rmse": (("method", "lat", "lon"), rmse, {"units": "degree_Celsius"})}, axes)
     made = made.merge(_probes(truth, at_lead, config.probes)).merge(_events(truth, at_lead, config.events))
     return made.assign_attrs(map_lead_weeks=config.map_lead_weeks)
 

@@ -41,8 +41,17 @@ def _headline(scores: pd.DataFrame) -> dict[str, float | None]:
     return {name: float(overall[key]) if key in overall.index else None for name, key in HEADLINE.items()}
 
 
-def page(title: str, entries: Sequence[Mapping[str, Any]], protocols: Sequence[Mapping[str, Any]], notes: str) -> str:
-    """The scorecard as Markdown: a table per protocol, then region scores, costs and notes.
+PHYSICAL = "## In degrees Celsius"
+
+
+def page(
+    title: str,
+    entries: Sequence[Mapping[str, Any]],
+    protocols: Sequence[Mapping[str, Any]],
+    notes: str,
+    with_reported: bool,
+) -> str:
+    """The scorecard as Markdown: a table, a verdict and costs per protocol, notes; last, region scores by lead.
 
     Each protocol gives name, stamp, looks (of the ledger), table (tidy scores) and catalogue (of networks).
     """
@@ -50,13 +59,17 @@ def page(title: str, entries: Sequence[Mapping[str, Any]], protocols: Sequence[M
     for protocol in protocols:
         mine = [entry for entry in entries if entry["protocol"] == protocol["name"]]
         parts += [f"## Protocol {protocol['name']}", "", _heading(protocol["stamp"]), "", _table(mine), ""]
-        parts += [_verdict(mine), "", _regions(protocol["table"], protocol["stamp"]), _costs(protocol["catalogue"]), ""]
-        looks, forecasts = protocol["looks"]
-        parts += [
-            f"Test targets of this protocol were read {looks} time(s); {forecasts} forecasts were ever scored.",
-            "",
-        ]
-    return "\n".join([*parts, notes, ""])
+        parts += [_verdict(mine), "", _costs(protocol["catalogue"]), "", _looks(*protocol["looks"]), ""]
+    parts += [notes, "", PHYSICAL, ""]
+    parts += [_regions(protocol["name"], protocol["table"], protocol["stamp"]) for protocol in protocols]
+    return "\n".join(parts + ([_reported_region()] if with_reported else [])).rstrip() + "\n"
+
+
+def _looks(looks: int, forecasts: int) -> str:
+    return (
+        f"Since this results folder was made, test targets of this protocol were read {looks} time(s), "
+        f"and {forecasts} forecasts were scored on them."
+    )
 
 
 def _heading(stamp: Mapping[str, Any]) -> str:
@@ -89,19 +102,33 @@ def _verdict(entries: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _regions(table: pd.DataFrame, stamp: Mapping[str, Any]) -> str:
-    regional = table[table.region != ""]
-    if regional.empty:
-        return ""
-    twin = " (fields of the twin are estimates: no claim in physical space)" if stamp["data_kind"] == "twin" else ""
+def _regions(protocol: str, table: pd.DataFrame, stamp: Mapping[str, Any]) -> str:
+    twin = "; fields of the twin are estimates: no claim in physical space" if stamp["data_kind"] == "twin" else ""
     parts = []
-    for (region, metric), part in regional.groupby(["region", "metric"], sort=False):
+    for (region, metric), part in table[table.region != ""].groupby(["region", "metric"], sort=False):
         wide = part.pivot(index="method", columns="lead", values="value")
         by_first_lead = wide.loc[wide.iloc[:, 0].sort_values().index]
         name = "area mean" if metric == "rmse_area_mean" else "field"
-        parts += [f"RMSE of the {name}, {region}, degree_Celsius by lead in weeks{twin}:", ""]
+        parts += [f"Protocol {protocol}, {region}, RMSE of the {name} (°C) by lead in weeks{twin}:", ""]
         parts += [by_first_lead.reset_index().to_markdown(index=False, floatfmt=".3f"), ""]
     return "\n".join(parts)
+
+
+def _reported_region() -> str:
+    table = (
+        pd.DataFrame.from_dict(dict(reported.EAST_PACIFIC), orient="index", columns=range(1, 9))
+        .rename_axis("method")
+        .reset_index()
+    )
+    return "\n".join(
+        [
+            "As reported (SC20, quoted from memory), East Pacific, weeks 2015-04-05 to 2018-06-17 of the real archive,",
+            "RMSE of the field (°C) by lead in weeks, CESM and HYCOM over all leads. Comparable with",
+            "`east_pacific_2015` of the experiment `sst_psl` only, never with a twin:",
+            "",
+            table.to_markdown(index=False, floatfmt=".2f"),
+        ]
+    )
 
 
 def _costs(catalogue: Mapping[str, Any]) -> str:
@@ -120,7 +147,7 @@ def _costs(catalogue: Mapping[str, Any]) -> str:
     )
 
 
-def notes(agreement: Mapping[str, Any] | None) -> str:
+def notes(agreement: Mapping[str, Any] | None, with_reported: bool) -> str:
     """What to know when reading the page."""
     lines = [
         "Notes.",
@@ -129,12 +156,15 @@ def notes(agreement: Mapping[str, Any] | None) -> str:
         "- `r2_mean`: per lead and mode 1 - SS_res/SS_tot over time, then the plain mean; `r2_pooled`: sums before the "
         "ratio; `skill_clim`: against the training climatology; coefficients standardised by their training sigma.",
     ]
+    if with_reported:
+        lines.append(
+            "- Rows as reported are quoted from memory of Maulik et al. (2020) and were not checked; "
+            "the training windows and the scaler behind them saw 700 of the test weeks."
+        )
     if agreement is not None:
         values = ", ".join(f"{value:.4f}" for value in agreement["absolute_correlation_by_mode"])
-        lines += [
-            "- Rows as reported are quoted from memory of Maulik et al. (2020) and were not checked; "
-            "the training windows and the scaler behind them saw 700 of the test weeks.",
-            f"- POD of this archive against the released coefficients, |correlation| of modes 1, 2, … over "
-            f"{agreement['weeks']} weeks: {values}.",
-        ]
+        lines.append(
+            "- POD of this archive against the released coefficients, |correlation| of modes 1, 2, … over "
+            f"{agreement['weeks']} weeks: {values}."
+        )
     return "\n".join(lines)
