@@ -78,3 +78,12 @@ def test_a_results_folder_that_is_a_file_is_named(tmp_path):
     done = snakemake(folder, "-n", *TINY)
     assert done.returncode != 0
     assert "results/tiny cannot be a folder" in done.stdout
+
+
+def test_an_experiment_file_that_does_not_name_its_experiment_is_refused(fresh, tmp_path):
+    nameless = tmp_path / "nameless.yaml"
+    nameless.write_text("search: {trials: 20}\n")
+    done = snakemake(fresh, "-n", "--configfile", str(nameless))
+    assert done.returncode != 0
+    assert "has no key `experiment`" in done.stdout
+    assert snakemake(fresh, "-n", "--config", "search={trials: 20}").returncode == 0

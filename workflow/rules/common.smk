@@ -5,6 +5,12 @@ from podnas import artifacts, locks, provenance
 
 locks.guard(workflow.exec_mode.name)
 
+if workflow.overwrite_configfiles and "experiment" not in workflow.config_settings.overwrite_config:
+    raise ValueError(
+        f"{workflow.overwrite_configfiles[0]} has no key `experiment`: it would write over the results of "
+        f"`{config.get('experiment')}`; name the experiment in it"
+    )
+
 EXPERIMENT = podnas_config.load(config)
 RESULTS = f"results/{EXPERIMENT.experiment}"
 artifacts.check_writable(Path(RESULTS))
