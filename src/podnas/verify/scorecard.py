@@ -16,6 +16,7 @@ HEADLINE = {
     "skill_clim_test": ("test", "skill_clim"),
     "acc_test": ("test", "acc"),
 }
+INTERVAL = 0.015  # half-width of the 90 % interval of one r2_mean on the SC20 test weeks
 SEARCHED = ("recurrent_ensemble", "recurrent_best")
 
 
@@ -95,10 +96,11 @@ def _verdict(entries: Sequence[Mapping[str, Any]]) -> str:
     best = max(baselines, key=lambda method: baselines[method])
     difference = scored["recurrent_ensemble"] - baselines[best]
     side = "above" if difference > 0 else "below"
+    stands = f"stands {abs(difference):.3f} {side}" if abs(difference) > INTERVAL else "cannot be told from"
     return (
-        f"`recurrent_ensemble` stands {abs(difference):.3f} {side} the baseline that scores best on these test weeks, "
-        f"`{best}` (r2_mean {scored['recurrent_ensemble']:.3f} against {baselines[best]:.3f}). The 90 % interval of a "
-        "single r2_mean is about ±.015; paired intervals come with a later version."
+        f"`recurrent_ensemble` {stands} the baseline that scores best on these test weeks, `{best}` (r2_mean "
+        f"{scored['recurrent_ensemble']:.3f} against {baselines[best]:.3f}). The 90 % interval of a single r2_mean is "
+        f"about ±{INTERVAL}; paired intervals come with a later version."
     )
 
 
