@@ -99,8 +99,8 @@ def _verdict(entries: Sequence[Mapping[str, Any]]) -> str:
     stands = f"stands {abs(difference):.3f} {side}" if abs(difference) > INTERVAL else "cannot be told from"
     return (
         f"`recurrent_ensemble` {stands} the baseline that scores best on these test weeks, `{best}` (r2_mean "
-        f"{scored['recurrent_ensemble']:.3f} against {baselines[best]:.3f}). The 90 % interval of a single r2_mean is "
-        f"about ±{INTERVAL}; paired intervals come with a later version."
+        f"{scored['recurrent_ensemble']:.3f} against {baselines[best]:.3f}). On the SC20 test weeks the 90 % interval "
+        f"of a single r2_mean is about ±{INTERVAL}; paired intervals come with a later version."
     )
 
 
