@@ -8,15 +8,17 @@ Prints, for each setting, the validation r2_mean (best epoch of 100) of two rand
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 
 from podnas import artifacts, windows
 from podnas.config import TrainingConfig, WindowsConfig
+from podnas.networks import exact
 from podnas.networks.recipe import Recipe
+from podnas.networks.retrain import job
 from podnas.networks.space import architecture_space
-from podnas.networks.train import make_deterministic, train
 from podnas.search import points
 
 EPOCHS, ARCHITECTURES = 100, 2
@@ -35,16 +37,16 @@ VARIED = (
 
 
 def main(path: Path) -> None:
-    make_deterministic()
     data = windows.training(artifacts.read_windows(path, artifacts.TRAINING))
     space = architecture_space()
     architectures = [points.sample(space, points.stream(0, number)) for number in range(ARCHITECTURES)]
     for change in VARIED:
         config = WindowsConfig(**{key: value for key, value in change.items() if key in WindowsConfig.model_fields})
         settings = TrainingConfig(**{key: value for key, value in change.items() if key in TrainingConfig.model_fields})
-        held = windows.fold(data, config, block=-1)
-        found = [train(point, held, Recipe(settings, config, EPOCHS, True), seed=7) for point in architectures]
-        r2, seconds = [one.validation_r2 for one in found], sum(one.seconds for one in found)
+        recipe = Recipe(settings, config, EPOCHS, keep_best=True)
+        started = time.perf_counter()
+        found = exact.advance([job(point, 7, data, recipe, block=-1) for point in architectures])
+        r2, seconds = [one.validation_r2() for one in found], time.perf_counter() - started
         text = ", ".join(f"{key} {value}" for key, value in change.items()) or "defaults"
         print(f"{text:24s} r2_mean {np.mean(r2):.3f} {[f'{value:.3f}' for value in r2]} {seconds:.0f} s", flush=True)
 

@@ -204,6 +204,24 @@ class TrainingConfig(Section):
         description="standard deviations of a coefficient that the output LSTM, whose values lie in (-1, 1), can reach",
     )
     learning_rate: float = Field(0.003, gt=0, le=1, description="Adam step size")
+    weight_decay: float = Field(0.0, ge=0, le=1, description="decoupled weight decay (AdamW), times the step size")
+    clip_norm: float | None = Field(None, gt=0, description="global norm that gradients are scaled down to; null: none")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of each hidden LSTM's outputs set to zero in training")
+    input_noise: float = Field(0.0, ge=0, le=10, description="standard deviation of noise on standardised inputs")
+    lead_weights: tuple[Annotated[float, Field(ge=0)], ...] | None = Field(
+        None, description="weight of each lead in the loss, scaled to a mean of 1; null: all alike"
+    )
+    engine: Literal["auto", "kernels", "stacked", "keras"] = Field(
+        "auto",
+        description="what trains: compiled kernels (CPU), all members stacked in one JAX program (GPU), or Keras "
+        "one at a time; auto: the cheapest here, as measured where there is a choice",
+    )
+
+    @model_validator(mode="after")
+    def _some_lead_counts(self) -> TrainingConfig:
+        if self.lead_weights is not None and not sum(self.lead_weights) > 0:
+            raise ValueError(f"training.lead_weights is {self.lead_weights}; at least one must be above 0")
+        return self
 
 
 class TwoStepConfig(Section):
@@ -225,6 +243,12 @@ class SearchConfig(Section):
     population: int = Field(10, ge=2, description="evolution: living architectures")
     sample: int = Field(3, ge=1, description="evolution: drawn without replacement to choose a parent")
     epochs: int = Field(20, ge=1, description="epochs of a trial; the loss is 1 - validation R2 at the last one")
+    lanes: int = Field(
+        8,
+        ge=1,
+        le=10_000,
+        description="trials under way at once: trial n is chosen knowing those up to n - lanes, on any number of cores",
+    )
     two_step: TwoStepConfig | None = None
     seed: int = Field(0, ge=0, le=MAX_SEED, description="seed of sampling and of the trials' networks")
 
@@ -284,6 +308,7 @@ class VerifyConfig(Section):
 class ResourcesConfig(Section):
     """What each kind of job asks of a scheduler."""
 
+    search_threads: int = Field(2, ge=1, description="cores of a job that searches or retrains networks")
     network_mem_mb: int = Field(2500, ge=200, description="memory of jobs that train networks (MB)")
     field_mem_mb: int = Field(3500, ge=200, description="memory of jobs that hold the field (MB)")
     small_mem_mb: int = Field(1000, ge=200, description="memory of all other jobs (MB)")
@@ -328,6 +353,12 @@ class ExperimentConfig(Section):
             raise ValueError(
                 f"windows have {self.windows.inputs} inputs and {self.windows.outputs} outputs; networks of the SC20 "
                 "space give one lead a step: set windows.inputs equal to windows.outputs"
+            )
+        weights = self.training.lead_weights
+        if weights is not None and len(weights) != self.windows.outputs:
+            raise ValueError(
+                f"training.lead_weights has {len(weights)} weights, but windows.outputs is {self.windows.outputs}; "
+                "give one for each lead"
             )
         if self.verify.map_lead_weeks > self.windows.outputs:
             raise ValueError(

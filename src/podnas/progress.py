@@ -24,13 +24,18 @@ class Progress:
         self.started = time.monotonic()
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
 
-    def step(self, text: str, kept: bool = False) -> None:
-        """One more item is finished, or kept from an earlier run: then it says nothing of the time the rest takes."""
+    def step(self, text: str, kept: bool = False, shown: bool = True) -> None:
+        """One more item is finished, or kept from an earlier run: then it says nothing of the time the rest takes.
+
+        One that is not shown stands in the log only.
+        """
         self.done += 1
         self.kept += kept
         spent = time.monotonic() - self.started
         made = max(self.done - self.kept, 1)
         rest = spent / made * max(self.total - self.done, 0)
         LOG.info("%s %d/%d %s", self.task, self.done, self.total, text)
+        if not shown:
+            return
         clock = f"[dim]{'kept' if kept else f'{spent:.0f} s, about {rest:.0f} s left'}[/]"
         self.console.print(f"[bold cyan]{self.task}[/] {self.done}/{self.total}  {text}  {clock}")

@@ -34,6 +34,8 @@ LIBRARIES = (
     "xgboost-cpu",
     "tensorflow-cpu",
     "keras",
+    "numba",
+    "jax",
     "configspace",
     "matplotlib",
     "snakemake",

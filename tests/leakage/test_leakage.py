@@ -81,13 +81,13 @@ def learnt(series: xr.Dataset, folder: Path) -> dict[str, object]:
     adaptor("baselines").main(train, test_inputs, simple, BaselinesConfig(trees=5), CONFIG, 1)
     settings = TrainingConfig(batch_size=64)
     manual = BaselinesConfig(lstm_units=(8,), lstm_layers=1, lstm_epochs=1)
-    adaptor("manual_networks").main(train, test_inputs, {8: paths["lstm_8"]}, manual, settings, CONFIG, "test")
+    adaptor("manual_networks").main(train, test_inputs, {8: paths["lstm_8"]}, manual, settings, CONFIG, "test", 1)
     searched = SearchConfig(trials=2, population=2, sample=1, epochs=1, algorithm="random")
     adaptor("search").main(
-        train, folder / "trials.parquet", folder / "logs", searched, settings, CONFIG, "test", "code"
+        train, folder / "trials.parquet", folder / "logs", searched, settings, CONFIG, "test", "code", 1
     )
     catalogue, few = folder / "catalogue.json", EnsembleConfig(members=1, epochs=1)
-    adaptor("retrain").main(train, folder / "trials.parquet", catalogue, few, settings, CONFIG, "test", "code")
+    adaptor("retrain").main(train, folder / "trials.parquet", catalogue, few, settings, CONFIG, "test", "code", 1)
     ensemble = (paths["recurrent_ensemble"], paths["recurrent_best"])
     adaptor("ensemble").main(train, test_inputs, catalogue, *ensemble, CONFIG, settings)
     trials = artifacts.read_table(folder / "trials.parquet")[["point", "loss"]]

@@ -413,6 +413,15 @@ def test_a_loss_far_off_does_not_flatten_the_picture():
     assert "triangles" in axes.get_title(loc="left")
 
 
+def test_a_moving_mean_goes_through_many_trials():
+    trials = made.trials(number=300, failed=())
+    trials["loss"] += 2
+    lines = {line.get_label(): line for line in trajectory.draw(trials, [made.STAMP]).axes[0].lines}
+    mean = lines["step 1: mean of 100 trials"].get_ydata()
+    assert mean[-1] == pytest.approx(trials[trials.step == 1].loss[-100:].mean())
+    assert "step 2: mean of 100 trials" not in lines
+
+
 def test_best_architectures_come_from_the_last_step():
     trials = made.trials()
     trials.loc[0, "loss"] = 0.0

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import signal
 import subprocess
 import sys
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
 
 import keras
 import numpy as np
@@ -16,10 +13,11 @@ import pytest
 
 from podnas import artifacts, windows
 from podnas.config import TrainingConfig
-from podnas.networks import evaluate, space, store, train
+from podnas.networks import checkpoint, exact, population, space, store, train
 from podnas.networks import retrain as retraining
-from podnas.networks.build import build
-from podnas.networks.evaluate import KerasEvaluator
+from podnas.networks.build import build, export, predict
+from podnas.networks.engines import named
+from podnas.networks.population import Member
 from podnas.networks.recipe import Recipe, network_seed
 from podnas.search import points
 from tests.series import CONFIG, split
@@ -40,6 +38,15 @@ def held(data) -> windows.Fold:
     return windows.fold(data, CONFIG, -1)
 
 
+def fit(held: windows.Fold, recipe: Recipe, seed: int) -> population.State:
+    data = population.arrays(held, recipe)
+    return exact.advance([population.job(Member(POINT, seed, recipe.settings), data, recipe)])[0]
+
+
+def trained(held: windows.Fold, recipe: Recipe, seed: int) -> keras.Model:
+    return export(POINT, fit(held, recipe, seed).chosen(), 4, 6, 2)
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_every_sampled_point_builds_with_the_counted_parameters(seed):
     point = points.sample(space.architecture_space(), points.stream(seed, 0))
@@ -55,62 +62,47 @@ def test_manual_networks_are_stacked_lstms():
 
 def test_outputs_reach_beyond_one_standard_deviation(held):
     # the output LSTM ends at 1: without the factor, peaks of the coefficients would be cut off
-    targets = held.fit.targets
-    targets_before = targets.copy()
-    targets[:] = 3.0
-    try:
-        quick = Recipe(TrainingConfig(batch_size=32, learning_rate=0.02), windows=CONFIG, epochs=15, keep_best=False)
-        forecast = train.predict(train.train(POINT, held, quick, 1).model, held.fit.inputs, CONFIG, 6.0)
-    finally:
-        targets[:] = targets_before
-    assert forecast.mean() == pytest.approx(3.0, abs=0.3)
+    quick = Recipe(TrainingConfig(batch_size=32, learning_rate=0.02), windows=CONFIG, epochs=15, keep_best=False)
+    high = dataclasses.replace(held.fit, targets=np.full_like(held.fit.targets, 3.0))
+    network = trained(dataclasses.replace(held, fit=high), quick, 1)
+    assert predict(network, held.fit.inputs, CONFIG, 6.0).mean() == pytest.approx(3.0, abs=0.3)
 
 
 def test_equal_seeds_give_equal_weights_and_others_do_not(held):
-    one, two, other = (train.train(POINT, held, RECIPE, seed).model.get_weights() for seed in (1, 1, 2))
-    assert all((a == b).all() for a, b in zip(one, two, strict=True))
-    assert not all((a == b).all() for a, b in zip(one, other, strict=True))
+    one, two, other = (fit(held, RECIPE, seed).parameters for seed in (1, 1, 2))
+    assert (one == two).all()
+    assert not (one == other).any()
 
 
 def test_training_learns(held):
     long = Recipe(TrainingConfig(batch_size=32, learning_rate=0.01), windows=CONFIG, epochs=15, keep_best=True)
-    few = train.train(POINT, held, RECIPE, 1).validation_r2
-    many = train.train(POINT, held, long, 1)
-    assert many.validation_r2 > few + 0.3
+    few = fit(held, RECIPE, 1).validation_r2()
+    many = fit(held, long, 1)
+    assert many.validation_r2() > few + 0.3
     assert 1 <= many.best_epoch <= 15
-
-
-def test_divergence_is_an_error(held):
-    held.fit.targets[0, 0, 0] = np.nan
-    wild = Recipe(TrainingConfig(batch_size=32), windows=CONFIG, epochs=2, keep_best=False)
-    try:
-        with pytest.raises(ArithmeticError, match="diverged"):
-            train.train(POINT, held, wild, 1)
-    finally:
-        held.fit.targets[0, 0, 0] = 0.0
 
 
 @pytest.mark.parametrize(("order", "seen"), [("newest_first", [3]), ("oldest_first", [0])])
 def test_lead_one_sees_the_newest_week_and_in_the_order_of_sc20_only_the_oldest(held, order, seen):
     # step k of a recurrent network knows the first k weeks it reads, and lead k follows step k
     config = CONFIG.model_copy(update={"order": order})
-    model = train.train(POINT, held, Recipe(RECIPE.settings, config, epochs=1, keep_best=False), 1).model
-    before = train.predict(model, held.validate.inputs, config, 6.0)[:, 0]
+    model = trained(held, Recipe(RECIPE.settings, config, epochs=1, keep_best=False), 1)
+    before = predict(model, held.validate.inputs, config, 6.0)[:, 0]
     changed = []
     for week in range(4):
         values = held.validate.inputs.values.copy()
         values[:, week] += 1
-        after = train.predict(model, dataclasses.replace(held.validate.inputs, values=values), config, 6.0)[:, 0]
+        after = predict(model, dataclasses.replace(held.validate.inputs, values=values), config, 6.0)[:, 0]
         changed += [week] * bool(np.abs(after - before).max() > 1e-6)
     assert changed == seen
 
 
 def test_saved_networks_forecast_the_same(held, tmp_path):
-    model = train.train(POINT, held, RECIPE, 1).model
+    model = trained(held, RECIPE, 1)
     store.save(tmp_path / "one.keras", model)
     again = store.load(tmp_path / "one.keras")
     inputs = held.validate.inputs
-    np.testing.assert_array_equal(*(train.predict(network, inputs, CONFIG, 6.0) for network in (model, again)))
+    np.testing.assert_array_equal(*(predict(network, inputs, CONFIG, 6.0) for network in (model, again)))
 
 
 def test_damaged_and_missing_networks_are_named(tmp_path):
@@ -121,54 +113,79 @@ def test_damaged_and_missing_networks_are_named(tmp_path):
         store.load(tmp_path / "half.keras")
 
 
+ROWS = [{"trial": 4, "point": POINT}, {"trial": 2, "point": {"node_1": "16"}}]
+
+
+def retrain(data, folder, code="old", report=lambda _: None, rows=ROWS, recipe=RECIPE):
+    identity = {"data": "hash", "code": code}
+    return retraining.retrain(rows, data, recipe, 1, folder, identity, report, named("kernels"), workers=1)
+
+
 def test_retraining_keeps_what_a_killed_run_finished(data, tmp_path):
-    rows = [{"trial": 4, "point": POINT}, {"trial": 2, "point": {"node_1": "16"}}]
-
-    def run(stop_after: int | None = None) -> tuple[list, list]:
-        made = []
-
-        def report(record):
-            made.append(record["file"])
-            if stop_after == len(made):
-                raise KeyboardInterrupt
-
-        return retraining.retrain(rows, data, RECIPE, 1, tmp_path, {"data": "hash", "code": "old"}, report), made
+    def stop(_):
+        raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(stop_after=1)
+        retrain(data, tmp_path, report=stop)
     first = (tmp_path / "member_00.keras").stat().st_mtime_ns
-    catalogue, _ = run()
+    catalogue = retrain(data, tmp_path)
     assert (tmp_path / "member_00.keras").stat().st_mtime_ns == first
     assert [record["trial"] for record in catalogue] == [4, 2]
     assert [record["held_out_block"] for record in catalogue] == [0, 1]
     # edited code: nothing is kept
-    retraining.retrain(rows[:1], data, RECIPE, 1, tmp_path, {"data": "hash", "code": "edited"}, lambda _: None)
+    retrain(data, tmp_path, code="edited", rows=ROWS[:1])
     assert (tmp_path / "member_00.keras").stat().st_mtime_ns > first
 
 
-def test_a_killed_worker_is_replaced_and_its_trial_made_again(held):
-    recipe = Recipe(RECIPE.settings, CONFIG, epochs=1, keep_best=False)
-    with KerasEvaluator(held, recipe, seed=0) as evaluator:
-        before = evaluator(POINT, 1.0, 0)
-        (worker,) = evaluator.pool._processes
-        os.kill(worker, signal.SIGKILL)
-        assert evaluator(POINT, 1.0, 0) == before
+def test_retraining_goes_on_from_the_checkpoint_of_a_killed_run(data, tmp_path, monkeypatch):
+    long = dataclasses.replace(RECIPE, epochs=5)
+    whole = retrain(data, tmp_path / "whole", recipe=long)
+    monkeypatch.setattr(retraining, "CHECKPOINT_EPOCHS", 2)
+    epochs_made = []
+
+    def advance(jobs, until=99):
+        epochs_made.extend((job.state.epochs, job.epochs) for job in jobs)
+        if len(epochs_made) > until:
+            raise KeyboardInterrupt
+        return exact_advance(jobs)
+
+    exact_advance = exact.advance
+    monkeypatch.setattr(exact, "advance", lambda jobs: advance(jobs, until=3))
+    with pytest.raises(KeyboardInterrupt):
+        retrain(data, tmp_path / "killed", recipe=long)
+    assert (tmp_path / "killed" / "member_00.npz").exists()
+    epochs_made.clear()
+    monkeypatch.setattr(exact, "advance", advance)
+    resumed = retrain(data, tmp_path / "killed", recipe=long)
+    assert (2, 4) in epochs_made
+    assert (0, 2) not in epochs_made[:1]
+    changing = {"training_seconds", "milliseconds_per_forecast"}
+    assert [{k: v for k, v in one.items() if k not in changing} for one in resumed] == [
+        {k: v for k, v in one.items() if k not in changing} for one in whole
+    ]
+    weights = [store.load(tmp_path / name / "member_00.keras").get_weights() for name in ("whole", "killed")]
+    assert all((a == b).all() for a, b in zip(*weights, strict=True))
+    assert not list(tmp_path.glob("*/*.npz"))
 
 
-class DyingPool:
-    def submit(self, *_: object) -> Future[float]:
-        future: Future[float] = Future()
-        future.set_exception(BrokenProcessPool())
-        return future
+def test_checkpoints_hold_everything_and_damaged_ones_are_named(held, tmp_path):
+    state = fit(held, RECIPE, 3)
+    checkpoint.save(tmp_path / "member.npz", {"seed": 3}, state)
+    record, again = checkpoint.load(tmp_path / "member.npz")
+    assert record == {"seed": 3}
+    for field in dataclasses.fields(state):
+        np.testing.assert_array_equal(getattr(state, field.name), getattr(again, field.name), err_msg=field.name)
+    whole = (tmp_path / "member.npz").read_bytes()
+    (tmp_path / "member.npz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(artifacts.ArtifactError, match=r"member\.npz cannot be read .* delete it"):
+        checkpoint.load(tmp_path / "member.npz")
 
-    def shutdown(self, **_: object) -> None:
-        pass
 
-
-def test_a_trial_whose_workers_always_die_fails(held, monkeypatch):
-    monkeypatch.setattr(evaluate, "_new_pool", DyingPool)
-    with KerasEvaluator(held, RECIPE, seed=0) as evaluator, pytest.raises(RuntimeError, match="killed 2 times"):
-        evaluator(POINT, 1.0, 0)
+def test_a_diverging_member_of_an_ensemble_is_an_error(data, tmp_path):
+    wild = dataclasses.replace(RECIPE, settings=TrainingConfig(batch_size=32, weight_decay=1.0, learning_rate=1.0))
+    blown = dataclasses.replace(data, targets=data.targets * 1e38)
+    with pytest.raises(ArithmeticError, match=r"training diverged in epoch 1 \(learning rate 1\.0\)"):
+        retrain(blown, tmp_path, recipe=wild)
 
 
 def test_seeds_of_networks_differ_and_fit_keras():

@@ -1,9 +1,10 @@
-"""The trial log and the serial driver: nothing finished is lost, nothing is mixed."""
+"""The trial log and the driver: nothing finished is lost, nothing is mixed, workers' speed changes nothing."""
 
 from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from podnas.config import SearchConfig
@@ -24,8 +25,33 @@ def evaluate(trial: Trial) -> float:
     return float(len(json.dumps(dict(trial.point))) + trial.number / 100)
 
 
-def run(path, evaluate=evaluate, identity=IDENTITY) -> list[Outcome]:
-    return driver.run(build.build(architecture_space(), CONFIG), evaluate, TrialLog(path, identity), lambda *_: None)
+class Immediate:
+    """Evaluates when asked for an outcome: the oldest trial first, or one drawn at random."""
+
+    def __init__(self, loss, random: np.random.Generator | None = None) -> None:
+        self.loss, self.random = loss, random
+        self.waiting: list[Trial] = []
+        self.most = 0
+
+    def submit(self, trial: Trial) -> None:
+        self.waiting.append(trial)
+        self.most = max(self.most, len(self.waiting))
+
+    def finished(self) -> Outcome:
+        place = int(self.random.integers(len(self.waiting))) if self.random else 0
+        trial = self.waiting.pop(place)
+        try:
+            return Outcome(trial, self.loss(trial))
+        except MemoryError as error:
+            return Outcome(trial, None, f"MemoryError: {error}")
+
+
+def run(path, evaluate=evaluate, identity=IDENTITY, lanes=1, random=None) -> list[Outcome]:
+    search = build.build(architecture_space(), CONFIG)
+    evaluator = Immediate(evaluate, random)
+    outcomes = driver.run(search, evaluator, TrialLog(path, identity), lambda *_: None, lanes)
+    assert evaluator.most <= lanes
+    return outcomes
 
 
 def trials(outcomes: list[Outcome]) -> list[tuple]:
@@ -54,6 +80,36 @@ def test_a_killed_search_ends_with_the_trials_of_an_undisturbed_one(tmp_path, ki
     resumed = run(tmp_path / "two.jsonl", lambda trial: made.append(trial.number) or evaluate(trial))
     assert trials(resumed) == trials(undisturbed)
     assert made == list(range(kill_at, 15))
+
+
+@pytest.mark.parametrize("lanes", [2, 4, 12, 100])
+def test_trials_do_not_depend_on_which_worker_is_faster(tmp_path, lanes):
+    first = run(tmp_path / "0.jsonl", lanes=lanes)
+    for seed in range(1, 6):
+        again = run(tmp_path / f"{seed}.jsonl", lanes=lanes, random=np.random.default_rng(seed))
+        assert trials(again) == trials(first)
+    assert trials(first) != trials(run(tmp_path / "serial.jsonl"))
+
+
+def test_what_finished_before_its_turn_survives_a_kill(tmp_path):
+    undisturbed = run(tmp_path / "one.jsonl", lanes=4)
+    made: list[int] = []
+
+    def killed(trial: Trial) -> float:
+        if len(made) == 9:
+            raise KeyboardInterrupt
+        made.append(trial.number)
+        return evaluate(trial)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "two.jsonl", killed, lanes=4, random=np.random.default_rng(3))
+    assert made != sorted(made)
+    again: list[int] = []
+    resumed = run(tmp_path / "two.jsonl", lambda trial: again.append(trial.number) or evaluate(trial), lanes=4)
+    assert trials(resumed) == trials(undisturbed)
+    finished = {outcome.trial.number for outcome in undisturbed}
+    # trials 3 and 5 fail: the one that raises is finished too
+    assert set(again) == finished - set(made)
 
 
 def test_a_half_written_last_line_is_cut_off_and_its_trial_made_again(tmp_path):

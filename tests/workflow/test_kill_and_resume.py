@@ -16,6 +16,8 @@ from tests.workflow.conftest import SNAKEMAKE, TINY, checkout, snakemake
 
 TRIALS = "results/tiny/search/short/trials.parquet"
 LOGS = "results/tiny/search/short/trials"
+# long enough to be killed in the middle, twice
+LONGER = (*TINY, "--config", "search={trials: 40, epochs: 200, two_step: {fraction: 0.5, top: 0.1}}")
 COMPARED = ["number", "step", "parent", "budget", "point", "loss", "error", "parameters"]
 
 
@@ -28,7 +30,7 @@ def logged(folder: Path) -> bytes:
 def start(folder: Path) -> subprocess.Popen[bytes]:
     with (folder / "killed.log").open("wb") as log:
         return subprocess.Popen(
-            [str(SNAKEMAKE), "-c2", TRIALS, *TINY], cwd=folder, stdout=log, stderr=log, start_new_session=True
+            [str(SNAKEMAKE), "-c2", TRIALS, *LONGER], cwd=folder, stdout=log, stderr=log, start_new_session=True
         )
 
 
@@ -49,13 +51,19 @@ def kill_all(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def test_killed_twice_a_run_ends_with_the_trials_of_an_undisturbed_one(tiny, tmp_path):
-    folder = checkout(tmp_path)
-    # what comes before the search is taken from the undisturbed run, times and Snakemake's records included
+def before_the_search(tiny: Path, folder: Path) -> Path:
+    """A checkout with what comes before the search, times and Snakemake's records included."""
+    folder.mkdir()
+    checkout(folder)
     for part in ("archive", "field", "reduction", "windows"):
         shutil.copytree(tiny / "results/tiny" / part, folder / "results/tiny" / part)
     shutil.copytree(tiny / ".snakemake" / "metadata", folder / ".snakemake" / "metadata")
+    return folder
 
+
+def test_killed_twice_a_run_ends_with_the_trials_of_an_undisturbed_one(tiny, tmp_path):
+    undisturbed, folder = (before_the_search(tiny, tmp_path / name) for name in ("undisturbed", "killed"))
+    assert snakemake(undisturbed, "-c1", TRIALS, *LONGER).returncode == 0
     everything = start(folder)
     wait_for_trials(folder, 1, everything)
     kill_all(everything)
@@ -68,9 +76,11 @@ def test_killed_twice_a_run_ends_with_the_trials_of_an_undisturbed_one(tiny, tmp
     alone.kill()
     alone.wait()
 
-    done = snakemake(folder, "-c2", TRIALS, *TINY)
+    done = snakemake(folder, "-c2", TRIALS, *LONGER)
     assert done.returncode == 0, done.stdout[-3000:]
     # what was finished is kept to the letter, not made again
     assert logged(folder).startswith(before[: before.rfind(b"\n") + 1])
-    resumed, undisturbed = pd.read_parquet(folder / TRIALS), pd.read_parquet(tiny / TRIALS)
-    pd.testing.assert_frame_equal(resumed[COMPARED], undisturbed[COMPARED])
+    # the same on one core as on two
+    resumed, whole = (pd.read_parquet(place / TRIALS) for place in (folder, undisturbed))
+    pd.testing.assert_frame_equal(resumed[COMPARED], whole[COMPARED])
+    assert len(whole) == 44

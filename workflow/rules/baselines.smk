@@ -36,6 +36,7 @@ rule manual_networks:
         f"{RESULTS}/benchmarks/manual_networks_{{protocol}}.tsv"
     conda:
         "../../envs/podnas.yaml"
+    threads: EXPERIMENT.resources.search_threads
     resources:
         mem_mb=EXPERIMENT.resources.network_mem_mb,
         runtime=EXPERIMENT.resources.minutes,

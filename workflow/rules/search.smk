@@ -13,6 +13,7 @@ rule search:
     priority: 10
     conda:
         "../../envs/podnas.yaml"
+    threads: EXPERIMENT.resources.search_threads
     resources:
         mem_mb=EXPERIMENT.resources.network_mem_mb,
         runtime=EXPERIMENT.resources.search_minutes,
@@ -40,6 +41,7 @@ rule retrain:
     priority: 10
     conda:
         "../../envs/podnas.yaml"
+    threads: EXPERIMENT.resources.search_threads
     resources:
         mem_mb=EXPERIMENT.resources.network_mem_mb,
         runtime=EXPERIMENT.resources.search_minutes,

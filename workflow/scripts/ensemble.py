@@ -6,7 +6,7 @@ from podnas import artifacts, provenance, windows
 from podnas.config import TrainingConfig, WindowsConfig
 from podnas.ensemble import combine
 from podnas.networks import store
-from podnas.networks.train import predict
+from podnas.networks.build import predict
 
 
 def main(

@@ -5,9 +5,12 @@ from pathlib import Path
 
 from podnas import artifacts, provenance, windows
 from podnas.config import BaselinesConfig, TrainingConfig, WindowsConfig
+from podnas.networks import engines
+from podnas.networks.build import predict
+from podnas.networks.lanes import Lanes
 from podnas.networks.recipe import Recipe
+from podnas.networks.retrain import job, model
 from podnas.networks.space import stacked_lstm
-from podnas.networks.train import make_deterministic, predict, train
 from podnas.progress import Progress
 
 
@@ -19,20 +22,27 @@ def main(
     training: TrainingConfig,
     window: WindowsConfig,
     name: str,
+    workers: int,
 ) -> None:
-    make_deterministic()
     dataset = artifacts.read_windows(train_windows, artifacts.TRAINING)
     test = artifacts.read_windows(test_inputs, artifacts.INPUTS)
     data, inputs = windows.training(dataset), windows.inputs(test, windows.scaler(dataset))
-    held = windows.fold(data, window, block=-1)
     recipe = Recipe(training, window, config.lstm_epochs, keep_best=True)
+    points = {units: stacked_lstm(units, config.lstm_layers) for units in predictions}
+    jobs = {units: job(point, config.lstm_seed, data, recipe, block=-1) for units, point in points.items()}
+    engine = engines.choose(training, lambda: list(jobs.values()))
     progress = Progress(f"manual networks {name}", len(predictions))
-    parts = (data.inputs, inputs)
-    for units, path in predictions.items():
-        trained = train(stacked_lstm(units, config.lstm_layers), held, recipe, seed=config.lstm_seed)
-        forecasts = [predict(trained.model, part, window, training.output_scale) for part in parts]
-        artifacts.write_prediction(path, windows.prediction(dataset, test, forecasts))
-        progress.step(f"lstm_{units}: validation r2_mean {trained.validation_r2:.3f} in {trained.seconds:.0f} s")
+    with Lanes(engine, workers) as lanes:
+        # the widest takes longest
+        for units in sorted(jobs, reverse=True):
+            lanes.submit(units, jobs[units])
+        for _ in jobs:
+            done = lanes.finished()
+            network = model(points[done.key], done.state, data, recipe)
+            forecasts = [predict(network, part, window, training.output_scale) for part in (data.inputs, inputs)]
+            artifacts.write_prediction(predictions[done.key], windows.prediction(dataset, test, forecasts))
+            r2 = done.state.validation_r2()
+            progress.step(f"lstm_{done.key}: validation r2_mean {r2:.3f} in {done.seconds:.0f} s")
 
 
 if __name__ == "__main__":
@@ -45,4 +55,5 @@ if __name__ == "__main__":
             TrainingConfig.model_validate(snakemake.params.training),
             WindowsConfig.model_validate(snakemake.params.windows),
             snakemake.wildcards.protocol,
+            snakemake.threads,
         )

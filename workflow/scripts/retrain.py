@@ -1,16 +1,17 @@
 """Rule `retrain`: the trials of a search in, its best networks trained for longer and their catalogue out."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from podnas import artifacts, provenance, windows
 from podnas.config import EnsembleConfig, TrainingConfig, WindowsConfig
 from podnas.ensemble import select
+from podnas.networks import engines
 from podnas.networks.recipe import Recipe
-from podnas.networks.retrain import retrain
-from podnas.networks.train import make_deterministic
+from podnas.networks.retrain import job, retrain
 from podnas.progress import Progress
 
-LEARNING = ("tensorflow-cpu", "keras", "numpy")
+LEARNING = ("numba", "jax", "tensorflow-cpu", "keras", "numpy")
 
 
 def main(
@@ -22,20 +23,30 @@ def main(
     window: WindowsConfig,
     name: str,
     code: str,
+    workers: int,
 ) -> None:
-    make_deterministic()
     data = windows.training(artifacts.read_windows(train, artifacts.TRAINING))
     table = artifacts.read_table(trials)
     recipe = Recipe(training, window, config.epochs, keep_best=True)
     progress = Progress(f"retrain {name}", config.members)
+    chosen = select.top_k(table, config.members)
+    short = replace(recipe, epochs=1)
+    engine = engines.choose(training, lambda: [job(row["point"], 0, data, short, block=-1) for row in chosen])
     members = retrain(
-        select.top_k(table, config.members),
+        chosen,
         data,
         recipe,
         config.seed,
         catalogue.parent,
-        {"data": windows.content_hash(data), "code": code, **provenance.versions(*LEARNING)},
+        {
+            "data": windows.content_hash(data),
+            "code": code,
+            "engine": engine.name,
+            **provenance.versions(*LEARNING),
+        },
         lambda member: progress.step(f"{member['file']}: validation r2_mean {member['validation_r2']:.3f}"),
+        engine,
+        workers,
     )
     summary = {"members": members, "trials": len(table), "search_seconds": float(table.seconds.sum())}
     artifacts.write_json(catalogue, summary)
@@ -52,4 +63,5 @@ if __name__ == "__main__":
             WindowsConfig.model_validate(snakemake.params.windows),
             snakemake.wildcards.protocol,
             snakemake.params.code,
+            snakemake.threads,
         )

@@ -1,18 +1,25 @@
 """Rule `search`: training windows in, the table of all trials out; a killed search goes on from its trial log."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from podnas import artifacts, provenance, windows
 from podnas.config import SearchConfig, TrainingConfig, WindowsConfig
-from podnas.networks.evaluate import KerasEvaluator
-from podnas.networks.recipe import Recipe
+from podnas.networks import engines, population
+from podnas.networks.evaluate import PopulationEvaluator
+from podnas.networks.population import Job, Member
+from podnas.networks.recipe import Recipe, network_seed
 from podnas.networks.space import architecture_space, parameter_count
 from podnas.progress import Progress
-from podnas.search import build, driver, log
-from podnas.search.protocol import Outcome, Trial
+from podnas.search import build, driver, log, points
+from podnas.search.protocol import Outcome
+from podnas.windows import Fold
 
-LEARNING = ("tensorflow-cpu", "keras", "numpy", "configspace")
+LEARNING = ("numba", "jax", "tensorflow-cpu", "keras", "numpy", "configspace")
+PROBE = 256  # members that engines are compared on, where there is a choice
+SHOWN = 50  # lines of progress, besides those of the best so far and of failures
 
 
 def main(
@@ -24,27 +31,26 @@ def main(
     window: WindowsConfig,
     name: str,
     code: str,
+    workers: int,
 ) -> None:
     data = windows.training(artifacts.read_windows(train, artifacts.TRAINING))
     held = windows.fold(data, window, block=-1)
     recipe = Recipe(training, window, config.epochs, keep_best=False)
-    search = build.build(architecture_space(), config)
+    engine = engines.choose(training, lambda: probe(held, recipe, config.seed))
     identity = {
         "search": config.model_dump(mode="json"),
         "training": training.model_dump(mode="json"),
         "windows": window.model_dump(mode="json"),
         "data": windows.content_hash(data),
         "code": code,
+        "engine": engine.name,
         **provenance.versions(*LEARNING),
     }
     trial_log = log.TrialLog(log.path(trial_logs, identity, rank=0), identity)
-    progress = Progress(f"search {name}", build.trials(config))
-    with KerasEvaluator(held, recipe, config.seed) as evaluator:
-
-        def evaluate(trial: Trial) -> float:
-            return evaluator(trial.point, trial.budget, trial.number)
-
-        outcomes = driver.run(search, evaluate, trial_log, lambda done, kept: progress.step(say(done), kept))
+    report = Report(name, build.trials(config))
+    search = build.build(architecture_space(), config)
+    with PopulationEvaluator(held, recipe, config.seed, engine, workers) as evaluator:
+        outcomes = driver.run(search, evaluator, trial_log, report, config.lanes)
     check_any_finished(outcomes, trial_log.path)
     modes = data.targets.shape[2]
     table = log.table(outcomes, config.trials if config.two_step else None)
@@ -60,10 +66,34 @@ def check_any_finished(outcomes: Sequence[Outcome], path: Path) -> None:
         )
 
 
-def say(outcome: Outcome) -> str:
-    if outcome.loss is None:
-        return f"trial {outcome.trial.number} failed: {outcome.error}"
-    return f"trial {outcome.trial.number}: validation r2_mean {1 - outcome.loss:.3f} in {outcome.seconds:.1f} s"
+def probe(held: Fold, recipe: Recipe, seed: int) -> list[Job]:
+    """Random architectures of one epoch, to measure engines on."""
+    short, space = replace(recipe, epochs=1), architecture_space()
+    arrays = population.arrays(held, short)
+    drawn = [points.sample(space, points.stream(seed, number)) for number in range(PROBE)]
+    return [
+        population.job(Member(point, network_seed(seed, number), recipe.settings), arrays, short)
+        for number, point in enumerate(drawn)
+    ]
+
+
+class Report:
+    """A line for each trial in the log; on the terminal the best so far, failures, and one in so many."""
+
+    def __init__(self, name: str, total: int) -> None:
+        self.progress = Progress(f"search {name}", total)
+        self.every = math.ceil(total / SHOWN)
+        self.best = math.inf
+
+    def __call__(self, outcome: Outcome, kept: bool) -> None:
+        number = outcome.trial.number
+        if outcome.loss is None:
+            self.progress.step(f"trial {number} failed: {outcome.error}", kept)
+            return
+        better = outcome.loss < self.best
+        self.best = min(self.best, outcome.loss)
+        text = f"trial {number}: validation r2_mean {1 - outcome.loss:.3f}, best {1 - self.best:.3f}"
+        self.progress.step(text, kept, shown=better or number % self.every == 0)
 
 
 if __name__ == "__main__":
@@ -77,4 +107,5 @@ if __name__ == "__main__":
             WindowsConfig.model_validate(snakemake.params.windows),
             snakemake.wildcards.protocol,
             snakemake.params.code,
+            snakemake.threads,
         )

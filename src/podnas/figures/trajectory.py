@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,11 +14,13 @@ from podnas.figures import style
 
 STEPS = {1: (style.SKY, style.BLUE, "o"), 2: (style.ORANGE, style.VERMILION, "D")}
 FAR = 3.0  # losses beyond so many medians are drawn at the edge
+MANY = 200  # from so many trials on, points are small and a moving average goes through them
+WINDOW = 100  # trials of the moving average, as SC20's figure of its search
 
 
 @style.journal
 def draw(trials: pd.DataFrame, stamps: Sequence[style.Stamp]) -> Figure:
-    """Loss by trial and running best of each step; loss by number of parameters.
+    """Loss by trial and running best of each step, where there are many their moving mean; loss by parameters.
 
     trials: number, step, budget, loss (1 - validation R²; NaN: failed), parameters, as the search room writes it.
     """
@@ -46,11 +49,14 @@ def _order(axes: Axes, part: pd.DataFrame, step: int, top: float) -> None:
     done = part.dropna(subset="loss")
     near, far = done[done["loss"] <= top], done[done["loss"] > top]
     share = f"{100 * float(part['budget'].iloc[0]):g} % of training windows"
-    axes.plot(near["number"], near["loss"], marker, color=light, markeredgecolor=dark, markeredgewidth=0.5,
-              label=f"step {step}: trial on {share}")  # fmt: skip
-    axes.plot(far["number"], [top] * len(far), "^", color=light, markeredgecolor=dark, label="_beyond")
+    look = _look(part, light, dark)
+    axes.plot(near["number"], near["loss"], marker, label=f"step {step}: trial on {share}", **look)
+    axes.plot(far["number"], [top] * len(far), "^", label="_beyond", **look)
     if done.empty:
         return
+    if len(done) >= MANY:
+        smooth = done["loss"].clip(upper=top).rolling(WINDOW).mean()
+        axes.plot(done["number"], smooth, color=style.BLACK, linewidth=1, label=f"step {step}: mean of {WINDOW} trials")
     best = done["loss"].cummin()
     axes.step(done["number"], best, where="post", color=dark, linewidth=1.3, label=f"step {step}: best so far",
               linestyle="-" if step == 1 else (0, (4, 1.5)))  # fmt: skip
@@ -59,8 +65,13 @@ def _order(axes: Axes, part: pd.DataFrame, step: int, top: float) -> None:
 def _size(axes: Axes, part: pd.DataFrame, step: int, top: float) -> None:
     light, dark, marker = STEPS[step]
     done = part.dropna(subset="loss")
-    axes.plot(done["parameters"], done["loss"].clip(upper=top), marker, color=light, markeredgecolor=dark,
-              markeredgewidth=0.5)  # fmt: skip
+    axes.plot(done["parameters"], done["loss"].clip(upper=top), marker, **_look(part, light, dark))
+
+
+def _look(part: pd.DataFrame, light: str, dark: str) -> dict[str, Any]:
+    if len(part) < MANY:
+        return {"color": light, "markeredgecolor": dark, "markeredgewidth": 0.5}
+    return {"color": light, "markersize": 1.5, "markeredgewidth": 0, "rasterized": True}
 
 
 def _failures(axes: Axes, trials: pd.DataFrame) -> None:

@@ -2,7 +2,6 @@
 
 import os
 
-# TensorFlow reads these once, when it is first imported: quiet, CPU only, and sums in one order on every machine
+# TensorFlow reads these once, when it is first imported: quiet, and sums in one order on every machine
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")

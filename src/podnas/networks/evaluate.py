@@ -1,74 +1,61 @@
-"""The evaluator of a search: a point in, its validation loss out, each trained in a worker process.
-
-TensorFlow keeps 60–90 MB of every network it has traced, so a worker is replaced after a few trials; a worker that
-is killed is replaced and its trial made again, once.
-"""
+"""The evaluator of a search: trials in, their validation losses out, through the population trainer."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import threading
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections import deque
 from dataclasses import replace
-from multiprocessing.connection import wait
 from typing import Self
 
+from podnas.networks import population
+from podnas.networks.engines import Engine
+from podnas.networks.lanes import Lanes
+from podnas.networks.population import Arrays, Member
 from podnas.networks.recipe import Recipe, network_seed
-from podnas.networks.space import Point
+from podnas.search.protocol import Outcome, Trial
 from podnas.windows import Fold
 
-TRIALS_PER_WORKER = 12
-ATTEMPTS = 2  # a worker may be killed for no fault of its trial
 
+class PopulationEvaluator:
+    """Trains one network a trial on a fold; the loss is 1 - validation r2_mean at the last epoch.
 
-class KerasEvaluator:
-    """Trains one network a trial on a fold; the loss is 1 - validation r2_mean at the last epoch."""
+    Trial `number` starts from weights of a seed of its own; its budget is the share of the windows, the latest ones.
+    """
 
-    def __init__(self, data: Fold, recipe: Recipe, seed: int) -> None:
+    def __init__(self, data: Fold, recipe: Recipe, seed: int, engine: Engine, workers: int) -> None:
         self.data = data
         self.recipe = recipe
         self.seed = seed
-        self.pool = _new_pool()
+        self.lanes = Lanes(engine, workers)
+        self.refused: deque[Outcome] = deque()
+        self.arrays: dict[float, Arrays] = {}
 
-    def __call__(self, point: Point, budget: float, number: int) -> float:
-        """Loss of trial `number`, trained on the latest share `budget` of the windows; raises what training raised."""
-        task = (dict(point), replace(self.data, fit=self.data.fit.latest(budget)), self.recipe)
-        for _ in range(ATTEMPTS):
-            try:
-                return self.pool.submit(_loss, *task, network_seed(self.seed, number)).result()
-            except BrokenProcessPool:
-                self.pool = _new_pool()
-        raise RuntimeError(f"the worker process was killed {ATTEMPTS} times (out of memory?)")
+    def submit(self, trial: Trial) -> None:
+        """Begin a trial."""
+        member = Member(trial.point, network_seed(self.seed, trial.number), self.recipe.settings)
+        try:
+            job = population.job(member, self._arrays(trial.budget), self.recipe)
+        except MemoryError as error:
+            self.refused.append(Outcome(trial, None, f"MemoryError: {error}"))
+            return
+        self.lanes.submit(trial, job)
+
+    def finished(self) -> Outcome:
+        """The outcome of the next trial that is done."""
+        if self.refused:
+            return self.refused.popleft()
+        done = self.lanes.finished()
+        if done.state.error is not None:
+            return Outcome(done.key, None, done.state.error, done.seconds)
+        return Outcome(done.key, 1 - done.state.validation_r2(), None, done.seconds)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.pool.shutdown(cancel_futures=True)
+    def __exit__(self, *details: object) -> None:
+        self.lanes.__exit__(*details)
 
-
-def _new_pool() -> ProcessPoolExecutor:
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(1, context, initializer=_start, max_tasks_per_child=TRIALS_PER_WORKER)
-
-
-def _start() -> None:
-    from podnas.networks import train
-
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    train.make_deterministic()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-
-def _loss(point: Point, data: Fold, recipe: Recipe, seed: int) -> float:
-    from podnas.networks import train
-
-    return 1 - train.train(point, data, recipe, seed).validation_r2
+    def _arrays(self, budget: float) -> Arrays:
+        if budget not in self.arrays:
+            part = replace(self.data, fit=self.data.fit.latest(budget))
+            self.arrays[budget] = population.arrays(part, self.recipe)
+        return self.arrays[budget]

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import keras
+import tensorflow as tf
+
 from podnas import artifacts
-from podnas.networks import store
+from podnas.networks import build, checkpoint, population, store
+from podnas.networks.engines import Engine
+from podnas.networks.lanes import Finished, Lanes
+from podnas.networks.population import Job, Member, State
 from podnas.networks.recipe import Recipe, network_seed
 from podnas.networks.space import Point, parameter_count
-from podnas.networks.train import Trained, milliseconds_per_forecast, train
-from podnas.windows import Training, fold
+from podnas.windows import Inputs, Training, channels, fold
 
+CHECKPOINT_EPOCHS = 100  # a killed run loses at most so many of each member under way
 Report = Callable[[Mapping[str, Any]], None]
 
 
@@ -24,29 +32,75 @@ def retrain(
     folder: Path,
     identity: Mapping[str, Any],
     report: Report,
+    engine: Engine,
+    workers: int,
 ) -> list[dict[str, Any]]:
     """Train member k on all but validation block k (modulo the blocks) and save it; returns the catalogue.
 
     A member that an earlier, killed run finished for the same point, seed, recipe and `identity` (hashes of data and
-    code, versions of libraries) is kept as it is.
-    `points` are rows with trial (its number) and point.
+    code, versions of libraries) is kept as it is; one that it had begun goes on from its checkpoint.
+    `points` are rows with trial (its number) and point. Raises ArithmeticError when a member's training diverges.
     """
-    catalogue = []
-    for number, row in enumerate(points):
-        block = number % recipe.windows.validation_blocks
-        plan = {
-            "file": f"member_{number:02d}.keras",
-            "trial": row["trial"],
-            "point": dict(row["point"]),
-            "seed": network_seed(seed, number),
-            "held_out_block": block,
-            "recipe": recipe.record(),
-            **identity,
-        }
-        record = _finished(folder, plan) or _train_one(plan, data, recipe, folder)
-        catalogue.append(record)
+    plans = [_plan(number, row, recipe, seed, identity) for number, row in enumerate(points)]
+    records = {plan["file"]: record for plan in plans if (record := _finished(folder, plan))}
+    for record in records.values():
         report(record)
-    return catalogue
+    missing = {plan["file"]: plan for plan in plans if plan["file"] not in records}
+    with Lanes(engine, workers) as lanes:
+        for plan in missing.values():
+            lanes.submit(plan["file"], _next_slice(_begun(plan, data, recipe, folder), recipe))
+        while len(records) < len(plans):
+            done = lanes.finished()
+            plan = missing[done.key]
+            if done.job.epochs < recipe.epochs and done.state.error is None:
+                checkpoint.save(_checkpoint(folder, plan), plan, done.state)
+                lanes.submit(done.key, _next_slice(replace(done.job, state=done.state), recipe))
+                continue
+            records[done.key] = _save(plan, done, data, recipe, folder)
+            report(records[done.key])
+    return [records[plan["file"]] for plan in plans]
+
+
+def _begun(plan: Mapping[str, Any], data: Training, recipe: Recipe, folder: Path) -> Job:
+    """A member's training: from its checkpoint where there is one of the same plan."""
+    new = job(plan["point"], plan["seed"], data, recipe, plan["held_out_block"])
+    path = _checkpoint(folder, plan)
+    if not path.exists():
+        return new
+    record, state = checkpoint.load(path)
+    return replace(new, state=state) if record == plan else new
+
+
+def _next_slice(whole: Job, recipe: Recipe) -> Job:
+    return replace(whole, epochs=min(recipe.epochs, whole.state.epochs + CHECKPOINT_EPOCHS))
+
+
+def job(point: Point, seed: int, data: Training, recipe: Recipe, block: int) -> Job:
+    """Training of one architecture with one validation block held out."""
+    held = population.arrays(fold(data, recipe.windows, block), recipe)
+    return population.job(Member(point, seed, recipe.settings), held, recipe)
+
+
+def model(point: Point, state: State, data: Training, recipe: Recipe) -> keras.Model:
+    """A trained member as an ordinary Keras model. Raises ArithmeticError where its training failed."""
+    if state.error is not None:
+        raise ArithmeticError(state.error)
+    steps, modes = data.targets.shape[1:]
+    return build.export(point, state.chosen(), steps, modes + 4 * recipe.windows.harmonics, modes)
+
+
+def _plan(
+    number: int, row: Mapping[str, Any], recipe: Recipe, seed: int, identity: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "file": f"member_{number:02d}.keras",
+        "trial": row["trial"],
+        "point": dict(row["point"]),
+        "seed": network_seed(seed, number),
+        "held_out_block": number % recipe.windows.validation_blocks,
+        "recipe": recipe.record(),
+        **identity,
+    }
 
 
 def _finished(folder: Path, plan: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -57,27 +111,37 @@ def _finished(folder: Path, plan: Mapping[str, Any]) -> dict[str, Any] | None:
     return record if all(record.get(key) == value for key, value in plan.items()) else None
 
 
-def _train_one(plan: Mapping[str, Any], data: Training, recipe: Recipe, folder: Path) -> dict[str, Any]:
-    held = fold(data, recipe.windows, plan["held_out_block"])
-    trained = train(plan["point"], held, recipe, plan["seed"])
-    store.save(folder / plan["file"], trained.model)
-    record = {**plan, **measures(plan["point"], trained, data, recipe)}
+def _save(plan: Mapping[str, Any], done: Finished, data: Training, recipe: Recipe, folder: Path) -> dict[str, Any]:
+    network = model(plan["point"], done.state, data, recipe)
+    store.save(folder / plan["file"], network)
+    modes = data.targets.shape[2]
+    record = {
+        **plan,
+        "parameters": parameter_count(plan["point"], modes + 4 * recipe.windows.harmonics, modes),
+        "validation_r2": done.state.validation_r2(),
+        "best_epoch": done.state.best_epoch or done.state.epochs,
+        "training_seconds": round(done.state.seconds, 2),
+        "milliseconds_per_forecast": round(milliseconds_per_forecast(network, data.inputs, recipe), 4),
+    }
     # written after the network: where the record stands, the member is whole
     artifacts.write_json(_record_path(folder, plan), record)
+    _checkpoint(folder, plan).unlink(missing_ok=True)
     return record
 
 
-def measures(point: Point, trained: Trained, data: Training, recipe: Recipe) -> dict[str, Any]:
-    """What a catalogue says of a trained network: size, validation, time to train and to forecast."""
-    modes = data.targets.shape[2]
-    return {
-        "parameters": parameter_count(point, modes + 4 * recipe.windows.harmonics, modes),
-        "validation_r2": trained.validation_r2,
-        "best_epoch": trained.best_epoch,
-        "training_seconds": round(trained.seconds, 2),
-        "milliseconds_per_forecast": round(milliseconds_per_forecast(trained.model, data.inputs, recipe.windows), 4),
-    }
+def _checkpoint(folder: Path, plan: Mapping[str, Any]) -> Path:
+    return (folder / str(plan["file"])).with_suffix(".npz")
 
 
 def _record_path(folder: Path, plan: Mapping[str, Any]) -> Path:
     return (folder / str(plan["file"])).with_suffix(".json")
+
+
+def milliseconds_per_forecast(network: keras.Model, inputs: Inputs, recipe: Recipe) -> float:
+    """Time of one forecast when all windows are forecast in one call on one core, the second call of a graph."""
+    batch = tf.constant(channels(inputs, recipe.windows))
+    run = tf.function(lambda x: network(x, training=False))
+    run(batch)
+    started = time.perf_counter()
+    run(batch).numpy()
+    return (time.perf_counter() - started) * 1000 / len(inputs)

@@ -27,7 +27,7 @@ class Layer:
     """One layer of an architecture; units is the width of its output."""
 
     name: str
-    kind: Literal["input", "identity", "lstm", "project", "merge", "output"]
+    kind: Literal["input", "identity", "lstm", "dropout", "project", "merge", "output"]
     units: int
     inputs: tuple[str, ...]
 
@@ -51,12 +51,15 @@ def stacked_lstm(units: int, layers: int) -> Point:
     return {f"node_{node}": str(units) for node in range(1, layers + 1)}
 
 
-def graph(point: Point, channels: int, outputs: int) -> list[Layer]:
-    """Layers of an architecture in the order they are computed, for inputs of `channels` and `outputs` modes."""
+def graph(point: Point, channels: int, outputs: int, dropout: bool = False) -> list[Layer]:
+    """Layers of an architecture in the order they are computed, for inputs of `channels` and `outputs` modes.
+
+    With dropout, one after each hidden LSTM.
+    """
     layers = [Layer("input", "input", channels, ())]
     anchors = [layers[0]]
     for node in range(1, sum(key.startswith("node_") for key in point) + 1):
-        layers.append(_node(node, str(point[f"node_{node}"]), anchors[-1]))
+        layers += _node(node, str(point[f"node_{node}"]), anchors[-1], dropout)
         layers += _merge(node, layers[-1], [anchors[a] for a in _chosen(point, node)])
         anchors.append(layers[-1])
     return [*layers, Layer("output", "output", outputs, (layers[-1].name,))]
@@ -66,10 +69,11 @@ def _chosen(point: Point, node: int) -> list[int]:
     return [anchor for merge, anchor in skips() if merge == node and point.get(f"skip_{node}_{anchor}")]
 
 
-def _node(node: int, choice: str, before: Layer) -> Layer:
+def _node(node: int, choice: str, before: Layer, dropout: bool) -> list[Layer]:
     if choice == IDENTITY:
-        return Layer(f"node_{node}", "identity", before.units, (before.name,))
-    return Layer(f"node_{node}", "lstm", int(choice), (before.name,))
+        return [Layer(f"node_{node}", "identity", before.units, (before.name,))]
+    lstm = Layer(f"node_{node}", "lstm", int(choice), (before.name,))
+    return [lstm, Layer(f"dropout_{node}", "dropout", lstm.units, (lstm.name,))] if dropout else [lstm]
 
 
 def _merge(node: int, output: Layer, anchors: list[Layer]) -> list[Layer]:

@@ -1,30 +1,27 @@
-"""Training one network at a time with Keras."""
+"""The Keras engine: one member at a time, traced anew for each architecture; where nothing faster is installed.
+
+TensorFlow keeps 60–90 MB of every network it has traced, so it runs in worker processes that are replaced.
+"""
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from multiprocessing import parent_process
+from multiprocessing.connection import wait
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from podnas import scores
-from podnas.config import WindowsConfig
-from podnas.networks.build import build
-from podnas.networks.recipe import Recipe
-from podnas.networks.space import Point
-from podnas.windows import Array, Fold, Inputs, Training, channels
+from podnas.networks import build, parameters
+from podnas.networks.population import Job, State
+from podnas.windows import Array
 
-
-@dataclass(frozen=True)
-class Trained:
-    """A trained network and what its validation block says of it."""
-
-    model: keras.Model
-    validation_r2: float
-    best_epoch: int  # counted from 1
-    seconds: float
+ADAM = "adam"  # name of the optimizer, in the paths of its variables
 
 
 def make_deterministic() -> None:
@@ -34,64 +31,121 @@ def make_deterministic() -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def train(point: Point, data: Fold, recipe: Recipe, seed: int) -> Trained:
-    """Adam on the mean squared error of standardised coefficients; R2 is `r2_mean` on the validation windows.
-
-    Step k of the output sequence is lead k, so windows have as many inputs as outputs. Raises ArithmeticError when
-    training diverges.
-    """
-    keras.utils.set_random_seed(seed)
-    x, y = _arrays(data.fit, recipe)
-    held = _arrays(data.validate, recipe)
-    model = build(point, x.shape[1], x.shape[2], y.shape[2])
-    model.compile(keras.optimizers.Adam(recipe.settings.learning_rate), "mse", jit_compile=False)
-    started = time.perf_counter()
-    best_epoch = _fit(model, (x, y), held, recipe, seed)
-    seconds = time.perf_counter() - started
-    forecast = predict(model, data.validate.inputs, recipe.windows, recipe.settings.output_scale)
-    if not np.isfinite(forecast).all():
-        raise ArithmeticError(f"training diverged (learning rate {recipe.settings.learning_rate})")
-    return Trained(model, float(scores.r2(forecast, data.validate.targets).mean()), best_epoch, seconds)
+def start_worker() -> None:
+    """Make a worker process ready; it ends with the process that began it."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    make_deterministic()
 
 
-def _fit(model: keras.Model, fit: tuple[Array, Array], held: tuple[Array, Array], recipe: Recipe, seed: int) -> int:
-    batches = _batches(*fit, recipe.settings.batch_size, seed)
-    if not recipe.keep_best:
-        model.fit(batches, epochs=recipe.epochs, shuffle=False, verbose=0)
-        return recipe.epochs
-    best = keras.callbacks.EarlyStopping("val_loss", patience=recipe.epochs, restore_best_weights=True)
-    validation = tf.data.Dataset.from_tensors(held).cache()
-    history = model.fit(
-        batches, epochs=recipe.epochs, validation_data=validation, callbacks=[best], shuffle=False, verbose=0
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def advance(jobs: Sequence[Job]) -> list[State]:
+    """The states of the jobs' members at their epochs; a diverged one carries its error."""
+    return [_advance(job) for job in jobs]
+
+
+def _advance(job: Job) -> State:
+    if job.state.error is not None or job.state.epochs >= job.epochs:
+        return job.state
+    settings = job.member.settings
+    # what is drawn beside weights and batches: dropout and noise, other ones after a pause
+    keras.utils.set_random_seed((job.member.seed + job.state.steps) % 2**32)
+    layers = job.layers()
+    network = build.model(layers, job.arrays.inputs.shape[1], settings.dropout, settings.input_noise)
+    optimizer = keras.optimizers.Adam(
+        settings.learning_rate,
+        weight_decay=settings.weight_decay or None,
+        global_clipnorm=settings.clip_norm,
+        name=ADAM,
     )
-    return int(np.argmin(history.history["val_loss"])) + 1
+    optimizer.build(network.trainable_variables)
+    build.put(network, layers, job.state.parameters)
+    moments = _Moments(network, optimizer, job)
+    moments.put(job.state)
+    network.compile(optimizer, _Loss(job.loss_weights()), jit_compile=False)
+    judge = _Judge(job, network, moments)
+    rows = np.concatenate([job.batches(epoch) for epoch in range(job.state.epochs, job.epochs)])
+    network.fit(
+        _dataset(job, rows),
+        epochs=job.epochs - job.state.epochs,
+        steps_per_epoch=len(rows) // (job.epochs - job.state.epochs),
+        callbacks=[judge],
+        shuffle=False,
+        verbose=0,
+    )
+    return judge.state
 
 
-def _batches(x: Array, y: Array, batch_size: int, seed: int) -> tf.data.Dataset:
-    # a ragged last batch would be traced a second time: it is dropped, and the shuffle makes it another each epoch
-    rows = tf.data.Dataset.from_tensor_slices((x, y)).cache()
-    shuffled = rows.shuffle(len(x), seed=seed, reshuffle_each_iteration=True)
-    return shuffled.batch(min(batch_size, len(x)), drop_remainder=True)
+class _Loss(keras.losses.Loss):  # type: ignore[misc]
+    """Weighted mean squared error."""
+
+    def __init__(self, weights: Array) -> None:
+        super().__init__(name="weighted_mse")
+        self.weights = weights
+
+    def call(self, truth: Any, forecast: Any) -> Any:
+        return keras.ops.mean(self.weights * keras.ops.square(forecast - truth), axis=-1)
 
 
-def _arrays(data: Training, recipe: Recipe) -> tuple[Array, Array]:
-    # the output LSTM ends at -1 and 1, standardised coefficients do not
-    targets = data.targets / recipe.settings.output_scale
-    return channels(data.inputs, recipe.windows), targets.astype(np.float32)
+class _Moments:
+    """Adam's moments as two vectors in Keras's layout."""
+
+    def __init__(self, network: keras.Model, optimizer: keras.optimizers.Optimizer, job: Job) -> None:
+        self.optimizer = optimizer
+        slots = {variable.path: variable for variable in optimizer.variables}
+        names = [layer.name for layer, parts in parameters.layer_shapes(job.layers()) if parts]
+        paths = [w.path.replace("/", "_") for name in names for w in network.get_layer(name).trainable_variables]
+        self.first, self.second = (
+            [slots[f"{ADAM}/{path}_{moment}"] for path in paths] for moment in ("momentum", "velocity")
+        )
+
+    def put(self, state: State) -> None:
+        self.optimizer.iterations.assign(state.steps)
+        for variables, vector in ((self.first, state.first), (self.second, state.second)):
+            start = 0
+            for variable in variables:
+                size = int(np.prod(variable.shape))
+                variable.assign(vector[start : start + size].reshape(variable.shape))
+                start += size
+
+    def take(self) -> tuple[Array, Array]:
+        first, second = (
+            np.concatenate([np.asarray(v).ravel() for v in variables]) for variables in (self.first, self.second)
+        )
+        return first, second
 
 
-def predict(model: keras.Model, inputs: Inputs, windows: WindowsConfig, output_scale: float) -> Array:
-    """Standardised forecasts of n windows: (n, leads, modes)."""
-    output = model(channels(inputs, windows), training=False)
-    forecast: Array = np.asarray(output, dtype=np.float64) * output_scale
-    return forecast
+class _Judge(keras.callbacks.Callback):  # type: ignore[misc]
+    """Keeps the state after each epoch; stops a member that diverged."""
+
+    def __init__(self, job: Job, network: keras.Model, moments: _Moments) -> None:
+        super().__init__()
+        self.job, self.network, self.moments, self.state = job, network, moments, job.state
+
+    def on_epoch_end(self, _: int, logs: dict[str, float] | None = None) -> None:
+        job, state = self.job, self.state
+        values = build.take(self.network, job.layers())
+        loss = (logs or {})["loss"]
+        if not (np.isfinite(loss) and np.isfinite(values).all()):
+            self.state, self.network.stop_training = job.diverged(state), True
+            return
+        first, second = self.moments.take()
+        state = replace(
+            state, parameters=values, first=first, second=second, epochs=state.epochs + 1,
+            steps=int(self.moments.optimizer.iterations), losses=(*state.losses, loss),
+        )  # fmt: skip
+        if job.keep_best or state.epochs == job.epochs:
+            state = job.judged(state, np.asarray(self.network(job.arrays.held_inputs, training=False)))
+        self.state = state
 
 
-def milliseconds_per_forecast(model: keras.Model, inputs: Inputs, windows: WindowsConfig) -> float:
-    """Time of one forecast when all windows are forecast in one call on one core, the second call of a graph."""
-    batch = tf.constant(channels(inputs, windows))
-    run = tf.function(lambda x: model(x, training=False))
-    run(batch)
-    started = time.perf_counter()
-    run(batch).numpy()
-    return (time.perf_counter() - started) * 1000 / len(inputs)
+def _dataset(job: Job, rows: Array) -> tf.data.Dataset:
+    inputs, targets = tf.constant(job.arrays.inputs), tf.constant(job.arrays.targets)
+    return tf.data.Dataset.from_tensor_slices(rows).map(
+        lambda batch: (tf.gather(inputs, batch), tf.gather(targets, batch))
+    )

@@ -1,54 +1,82 @@
-"""The serial driver: ask, evaluate, log, tell; after a kill, replay the log and go on."""
+"""The driver: ask, submit, log, tell; after a kill, what the log holds is not made again.
+
+A fixed number of trials (lanes) is under way. Trials are told in the order of their numbers, and one is asked for after
+each, so that what a search proposes depends on the lanes but not on which worker was faster, nor on how many there are.
+"""
 
 from __future__ import annotations
 
 import math
-import time
+from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
 
 from podnas.search.log import TrialLog
 from podnas.search.protocol import Outcome, Search, Trial
 
-Evaluate = Callable[[Trial], float]
 Report = Callable[[Outcome, bool], None]  # an outcome, and whether an earlier run made it
 
 
-def run(search: Search, evaluate: Evaluate, log: TrialLog, report: Report) -> list[Outcome]:
-    """Run a search to its end and return all its outcomes, those of earlier runs of the same log first.
+class Evaluator(Protocol):
+    """Trials go in and come out as outcomes, in any order; what fails is an outcome with an error."""
 
-    `evaluate` gives a loss or raises; what it raises (other than a stop from outside) is the outcome of that trial.
-    """
-    outcomes = []
-    for outcome in log.read():
-        _replay(search, outcome, log)
-        report(outcome, True)
-        outcomes.append(outcome)
-    while trials := search.ask(1):
-        outcome = _evaluate(evaluate, trials[0])
-        log.append(outcome)
-        search.tell([outcome])
-        report(outcome, False)
-        outcomes.append(outcome)
-    return outcomes
+    def submit(self, trial: Trial) -> None:
+        """Begin a trial."""
+        ...
+
+    def finished(self) -> Outcome:
+        """The outcome of the next trial that is done; waits for it."""
+        ...
 
 
-def _replay(search: Search, outcome: Outcome, log: TrialLog) -> None:
-    asked = search.ask(1)
-    if asked != [outcome.trial]:
-        raise ValueError(
-            f"{log.path}: trial {outcome.trial.number} is not what this search asks for at its place; the log was "
-            "edited or written by other code; move it away to begin anew"
-        )
-    search.tell([outcome])
+def run(search: Search, evaluator: Evaluator, log: TrialLog, report: Report, lanes: int = 1) -> list[Outcome]:
+    """Run a search to its end and return all its outcomes in the order of their numbers."""
+    return _Run(search, evaluator, log, report).outcomes(lanes)
 
 
-def _evaluate(evaluate: Evaluate, trial: Trial) -> Outcome:
-    started = time.perf_counter()
-    try:
-        loss = evaluate(trial)
-    except Exception as error:  # a trial may fail in any way; the search goes on
-        return Outcome(trial, None, f"{type(error).__name__}: {error}", time.perf_counter() - started)
-    seconds = time.perf_counter() - started
-    if not math.isfinite(loss):
-        return Outcome(trial, None, f"the loss is {loss}: training diverged", seconds)
-    return Outcome(trial, loss, None, seconds)
+class _Run:
+    def __init__(self, search: Search, evaluator: Evaluator, log: TrialLog, report: Report) -> None:
+        self.search, self.evaluator, self.log, self.report = search, evaluator, log, report
+        self.kept = {outcome.trial.number: outcome for outcome in log.read()}
+        self.under_way: deque[Trial] = deque()
+        self.done: dict[int, Outcome] = {}
+
+    def outcomes(self, lanes: int) -> list[Outcome]:
+        told = []
+        self._ask(lanes)
+        while self.under_way:
+            trial = self.under_way.popleft()
+            while trial.number not in self.done:
+                self._take()
+            outcome = self.done.pop(trial.number)
+            self.search.tell([outcome])
+            told.append(outcome)
+            self._ask(lanes - len(self.under_way))
+        return told
+
+    def _ask(self, count: int) -> None:
+        for trial in self.search.ask(count):
+            self.under_way.append(trial)
+            if trial.number in self.kept:
+                self.done[trial.number] = self._kept(trial)
+                self.report(self.done[trial.number], True)
+            else:
+                self.evaluator.submit(trial)
+
+    def _kept(self, trial: Trial) -> Outcome:
+        outcome = self.kept[trial.number]
+        if outcome.trial != trial:
+            raise ValueError(
+                f"{self.log.path}: trial {trial.number} is not what this search asks for at its place; the log was "
+                "edited or written by other code; move it away to begin anew"
+            )
+        return outcome
+
+    def _take(self) -> None:
+        outcome = self.evaluator.finished()
+        if outcome.loss is not None and not math.isfinite(outcome.loss):
+            outcome = replace(outcome, loss=None, error=f"the loss is {outcome.loss}: training diverged")
+        self.log.append(outcome)
+        self.done[outcome.trial.number] = outcome
+        self.report(outcome, False)

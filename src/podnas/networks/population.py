@@ -1,0 +1,169 @@
+"""Members of a population: any architectures of a space, each with weights, seed and settings of its own.
+
+A member is started, advanced to a number of epochs, paused (its state is all there is to keep) and advanced again:
+two calls of 10 epochs give what one of 20 gives. `engines.py` says what can advance it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import psutil
+
+from podnas import scores
+from podnas.config import TrainingConfig
+from podnas.networks import parameters
+from podnas.networks.recipe import Recipe
+from podnas.networks.space import Layer, Point, graph
+from podnas.windows import Array, Fold, Training, channels
+
+COPIES = 5  # of the parameters while training: they, two moments, the gradient, the best so far
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network to be trained, and all that decides what it becomes besides the data."""
+
+    point: Point
+    seed: int
+    settings: TrainingConfig
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """What members learn from and are judged by."""
+
+    inputs: Array  # (n, steps, channels) float32
+    targets: Array  # (n, steps, modes) float32, standardised and divided by the output scale
+    held_inputs: Array  # (m, steps, channels) float32, validation windows
+    held_targets: Array  # (m, steps, modes) float32, as targets
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a member stands; vectors are parameters in Keras's layout, layer by layer."""
+
+    parameters: Array
+    first: Array = field(repr=False)  # Adam's moments
+    second: Array = field(repr=False)
+    epochs: int = 0
+    steps: int = 0
+    losses: tuple[float, ...] = ()  # mean training loss of each epoch
+    held_r2: float = float("nan")  # r2_mean on the validation windows after the last epoch
+    best_parameters: Array | None = field(default=None, repr=False)  # only where the best epoch is kept
+    best_loss: float = float("inf")
+    best_r2: float = float("nan")
+    best_epoch: int = 0  # counted from 1
+    seconds: float = 0.0  # of a worker, over all epochs
+    error: str | None = None
+
+    def chosen(self) -> Array:
+        """Parameters of the best epoch where it is kept, else of the last."""
+        return self.parameters if self.best_parameters is None else self.best_parameters
+
+    def validation_r2(self) -> float:
+        """r2_mean on the validation windows of the chosen parameters."""
+        return self.held_r2 if self.best_parameters is None else self.best_r2
+
+
+@dataclass(frozen=True)
+class Job:
+    """Bring a member from its state to `epochs` epochs in all."""
+
+    member: Member
+    state: State
+    arrays: Arrays
+    epochs: int
+    keep_best: bool  # keep the parameters of the epoch with the lowest validation loss
+
+    def layers(self) -> list[Layer]:
+        """The member's architecture."""
+        return architecture(self.member, self.arrays)
+
+    def batch_size(self) -> int:
+        """Windows a step: never more than there are."""
+        return min(self.member.settings.batch_size, len(self.arrays.inputs))
+
+    def batches(self, epoch: int) -> Array:
+        """Rows of each batch of an epoch, counted from 0: (batches, batch size); a ragged last batch is dropped."""
+        random = np.random.default_rng(np.random.SeedSequence([self.member.seed, 1, epoch]))
+        size = self.batch_size()
+        rows = random.permutation(len(self.arrays.inputs))
+        return rows[: len(rows) - len(rows) % size].reshape(-1, size)
+
+    def loss_weights(self) -> Array:
+        """Weight of each lead and mode in the loss, of mean 1: (steps, modes) float32."""
+        steps, modes = self.arrays.targets.shape[1:]
+        by_lead = np.ones(steps) if (given := self.member.settings.lead_weights) is None else np.array(given)
+        return np.repeat((by_lead / by_lead.mean())[:, None], modes, axis=1).astype(np.float32)
+
+    def judged(self, state: State, forecast: Array) -> State:
+        """The state after an epoch whose validation forecast (m, steps, modes) is known."""
+        error = forecast.astype(float) - self.arrays.held_targets
+        loss = float((self.loss_weights() * error**2).mean())
+        r2 = float(scores.r2(forecast.astype(float), self.arrays.held_targets.astype(float)).mean())
+        state = replace(state, held_r2=r2)
+        if self.keep_best and loss < state.best_loss:
+            return replace(state, best_parameters=state.parameters, best_loss=loss, best_r2=r2, best_epoch=state.epochs)
+        return state
+
+    def diverged(self, state: State) -> State:
+        """The state of a member whose numbers are not finite any more."""
+        rate = self.member.settings.learning_rate
+        return replace(state, error=f"training diverged in epoch {state.epochs + 1} (learning rate {rate})")
+
+
+def architecture(member: Member, data: Arrays) -> list[Layer]:
+    """Layers of a member for the channels and modes of the data."""
+    channels_in, modes = data.inputs.shape[2], data.targets.shape[2]
+    return graph(member.point, channels_in, modes, dropout=member.settings.dropout > 0)
+
+
+def arrays(data: Fold, recipe: Recipe) -> Arrays:
+    """Windows as networks see them. Raises ValueError where one is not finite, or there is none."""
+    made = Arrays(*_pair(data.fit, recipe), *_pair(data.validate, recipe))
+    if not len(made.inputs):
+        raise ValueError("there is no window to fit on; lengthen the training period or shorten the windows")
+    for name, array in vars(made).items():
+        bad = ~np.isfinite(array).all(axis=(1, 2))
+        if bad.any():
+            raise ValueError(
+                f"{bad.sum()} of {len(bad)} windows ({name}) hold values that are not finite, the first is window "
+                f"{int(bad.argmax())}; mend the coefficients that they are cut from"
+            )
+    return made
+
+
+def _pair(data: Training, recipe: Recipe) -> tuple[Array, Array]:
+    # the output LSTM ends at -1 and 1, standardised coefficients do not
+    targets = data.targets / recipe.settings.output_scale
+    return np.ascontiguousarray(channels(data.inputs, recipe.windows)), targets.astype(np.float32)
+
+
+def start(member: Member, data: Arrays) -> State:
+    """A member before its first epoch. Raises MemoryError where it cannot be trained in this machine's memory."""
+    layers = architecture(member, data)
+    _check_memory(member, layers, data)
+    values = parameters.initial(layers, member.seed)
+    return State(values, np.zeros_like(values), np.zeros_like(values))
+
+
+def _check_memory(member: Member, layers: Sequence[Layer], data: Arrays) -> None:
+    units = sum(layer.units for layer in layers)
+    count = sum(int(np.prod(shape)) for _, parts in parameters.layer_shapes(layers) for shape in parts.values())
+    cells = data.inputs.shape[1] * min(member.settings.batch_size, len(data.inputs))
+    needed = 4 * (COPIES * count + 10 * cells * units)  # bytes
+    free = psutil.virtual_memory().available
+    if needed > free:
+        raise MemoryError(
+            f"an architecture whose widest layer has {max(layer.units for layer in layers)} units ({count} parameters) "
+            f"needs about {needed / 1e9:.1f} GB to train, {free / 1e9:.1f} GB are free; take narrower layers or a "
+            "smaller training.batch_size"
+        )
+
+
+def job(member: Member, data: Arrays, recipe: Recipe) -> Job:
+    """The whole training of a new member."""
+    return Job(member, start(member, data), data, recipe.epochs, recipe.keep_best)
