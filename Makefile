@@ -19,14 +19,16 @@ BIN := .venv/bin
 READY := .venv/.stamp
 UV := .tools/uv/bin/uv
 UV_READY := .tools/uv/.stamp
+TORCH := .tools/torch
+TORCH_READY := $(TORCH)/.stamp
 RESULTS := results/$(EXPERIMENT)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) \
 	$(if $(filter-out sst,$(EXPERIMENT)),--configfile config/experiments/$(EXPERIMENT).yaml)
 
-.PHONY: help setup run report test lint format generate lock clean
+.PHONY: help setup run report test lint format generate lock bench bench-population clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "EXPERIMENT=$(EXPERIMENT) (or a name in config/experiments), CORES=$(CORES), PYTHON=$(PYTHON)"
 
 setup: $(READY)  ## install everything into .venv, as locked in requirements.lock
@@ -68,6 +70,11 @@ format: $(READY)  ## put code and rules into the house style
 generate: $(READY)  ## write config/schema.json, config/README.md and envs/ from the code and the lock
 	$(BIN)/python -m podnas generate
 
+bench: bench-population  ## run all benchmarks
+
+bench-population: $(READY) $(TORCH_READY)  ## ours, PyTorch and Keras train the same networks: results/bench/population.json
+	$(BIN)/python benchmarks/population.py
+
 # uv does not read pip's settings: where pip uses a mirror, so does uv.
 MIRROR = $(or $(PIP_INDEX_URL),$(shell $(PYTHON) -m pip config get global.index-url 2>/dev/null))
 FETCH = $(if $(MIRROR),UV_DEFAULT_INDEX="$(MIRROR)") $(UV) pip
@@ -99,3 +106,15 @@ $(UV_READY): bootstrap.lock
 	@$(PYTHON) -m pip install -qq --disable-pip-version-check --target $(@D) --only-binary :all: \
 		--require-hashes -r bootstrap.lock
 	@touch $@
+
+# PyTorch lies beside .venv, which stays as locked. The stamp holds what was asked for: other changes of pyproject.toml
+# do not fetch it again.
+$(TORCH_READY): pyproject.toml
+	@asked="$$($(PYTHON) -c 'import tomllib; from pathlib import Path; \
+		print(*tomllib.loads(Path("$<").read_text())["project"]["optional-dependencies"]["bench"])')"; \
+	if [[ "$$(cat $@ 2>/dev/null)" != "$$asked" ]]; then \
+		echo "installing $$asked into $(@D)"; \
+		rm -rf $(@D); \
+		$(PYTHON) -m pip install -qq --disable-pip-version-check --target $(@D) --only-binary :all: $$asked; \
+	fi; \
+	echo "$$asked" > $@
