@@ -86,4 +86,4 @@ def test_an_experiment_file_that_does_not_name_its_experiment_is_refused(fresh, 
     done = snakemake(fresh, "-n", "--configfile", str(nameless))
     assert done.returncode != 0
     assert "has no key `experiment`" in done.stdout
-    assert snakemake(fresh, "-n", "--config", "search={trials: 20}").returncode == 0
+    assert snakemake(fresh, "-n", "--config", "search={trials: 500}").returncode == 0
