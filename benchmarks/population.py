@@ -6,7 +6,7 @@ The same random architectures of the SC20 space learn from the same windows by o
 PyTorch's `nn.LSTM` (eager) and, some of them, by Keras; both peers have a warm single-thread process a core, each with
 one architecture at a time. They take turns, chunk by chunk, between measurements of the rate of a large matrix product,
 so that whatever else the machine does hits all of them. In the second draw no node has more than 32 units. What the
-keys of the JSON mean stands in its `definitions`. Takes about 6 minutes on two cores.
+keys of the JSON mean stands in its `definitions`. Takes about 8 minutes on two cores.
 """
 
 from __future__ import annotations

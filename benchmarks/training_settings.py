@@ -17,7 +17,7 @@ from podnas import artifacts, windows
 from podnas.config import TrainingConfig, WindowsConfig
 from podnas.networks import exact
 from podnas.networks.recipe import Recipe
-from podnas.networks.retrain import job
+from podnas.networks.retrain import held_out, job
 from podnas.networks.space import architecture_space
 from podnas.search import points
 
@@ -45,7 +45,8 @@ def main(path: Path) -> None:
         settings = TrainingConfig(**{key: value for key, value in change.items() if key in TrainingConfig.model_fields})
         recipe = Recipe(settings, config, EPOCHS, keep_best=True)
         started = time.perf_counter()
-        found = exact.advance([job(point, 7, data, recipe, block=-1) for point in architectures])
+        arrays = held_out(data, recipe, block=-1)
+        found = exact.advance([job(point, 7, arrays, recipe) for point in architectures])
         r2, seconds = [one.validation_r2() for one in found], time.perf_counter() - started
         text = ", ".join(f"{key} {value}" for key, value in change.items()) or "defaults"
         print(f"{text:24s} r2_mean {np.mean(r2):.3f} {[f'{value:.3f}' for value in r2]} {seconds:.0f} s", flush=True)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from podnas.networks import exact, kernels, padded, parameters, slots, space, stacked
+from podnas.networks import build, exact, kernels, padded, parameters, slots, space, stacked
 from podnas.networks.population import Job, State
 from podnas.windows import Array
 from tests.populations import ALL_IDENTITY, architecture, arrays, job
@@ -124,6 +124,14 @@ def test_random_numbers_are_those_of_the_kernels():
 @pytest.mark.parametrize("point", [space.stacked_lstm(100, 2), space.stacked_lstm(7, 1)], ids=str)
 def test_a_population_of_one_of_any_width(point):
     assert_as_exact([job(point, DATA, epochs=1)])
+
+
+def test_outputs_are_those_of_the_keras_model():
+    jobs = population_of(3)
+    for one, state in zip(jobs, stacked.advance(jobs), strict=True):
+        network = build.export(one.member.point, state.parameters, *DATA.inputs.shape[1:], DATA.targets.shape[2])
+        judged = one.judged(state, np.asarray(network(DATA.held_inputs)))
+        assert state.held_r2 == pytest.approx(judged.held_r2, abs=EXACT)
 
 
 def test_a_population_of_none():

@@ -9,7 +9,7 @@ from podnas.networks import engines
 from podnas.networks.build import predict
 from podnas.networks.lanes import Lanes
 from podnas.networks.recipe import Recipe
-from podnas.networks.retrain import job, model
+from podnas.networks.retrain import held_out, job, model
 from podnas.networks.space import stacked_lstm
 from podnas.progress import Progress
 
@@ -29,8 +29,9 @@ def main(
     data, inputs = windows.training(dataset), windows.inputs(test, windows.scaler(dataset))
     recipe = Recipe(training, window, config.lstm_epochs, keep_best=True)
     points = {units: stacked_lstm(units, config.lstm_layers) for units in predictions}
-    jobs = {units: job(point, config.lstm_seed, data, recipe, block=-1) for units, point in points.items()}
-    engine = engines.choose(training, lambda: list(jobs.values()))
+    arrays = held_out(data, recipe, block=-1)
+    jobs = {units: job(point, config.lstm_seed, arrays, recipe) for units, point in points.items()}
+    engine = engines.choose(training, workers, lambda: list(jobs.values()))
     progress = Progress(f"manual networks {name}", len(predictions))
     with Lanes(engine, workers) as lanes:
         # the widest takes longest

@@ -1,6 +1,5 @@
 """Rule `retrain`: the trials of a search in, its best networks trained for longer and their catalogue out."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from podnas import artifacts, provenance, windows
@@ -8,7 +7,7 @@ from podnas.config import EnsembleConfig, TrainingConfig, WindowsConfig
 from podnas.ensemble import select
 from podnas.networks import engines
 from podnas.networks.recipe import Recipe
-from podnas.networks.retrain import job, retrain
+from podnas.networks.retrain import held_out, job, retrain
 from podnas.progress import Progress
 
 LEARNING = ("numba", "jax", "tensorflow-cpu", "keras", "numpy")
@@ -30,8 +29,8 @@ def main(
     recipe = Recipe(training, window, config.epochs, keep_best=True)
     progress = Progress(f"retrain {name}", config.members)
     chosen = select.top_k(table, config.members)
-    short = replace(recipe, epochs=1)
-    engine = engines.choose(training, lambda: [job(row["point"], 0, data, short, block=-1) for row in chosen])
+    arrays = held_out(data, recipe, block=-1)
+    engine = engines.choose(training, workers, lambda: [job(row["point"], 0, arrays, recipe) for row in chosen])
     members = retrain(
         chosen,
         data,

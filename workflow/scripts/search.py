@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from podnas import artifacts, provenance, windows
@@ -18,7 +17,7 @@ from podnas.search.protocol import Outcome
 from podnas.windows import Fold
 
 LEARNING = ("numba", "jax", "tensorflow-cpu", "keras", "numpy", "configspace")
-PROBE = 256  # members that engines are compared on, where there is a choice
+PROBE = 256  # most members that engines are compared on, where there is a choice
 SHOWN = 50  # lines of progress, besides those of the best so far and of failures
 
 
@@ -36,7 +35,7 @@ def main(
     data = windows.training(artifacts.read_windows(train, artifacts.TRAINING))
     held = windows.fold(data, window, block=-1)
     recipe = Recipe(training, window, config.epochs, keep_best=False)
-    engine = engines.choose(training, lambda: probe(held, recipe, config.seed))
+    engine = engines.choose(training, workers, lambda: probe(held, recipe, config))
     identity = {
         "search": config.model_dump(mode="json"),
         "training": training.model_dump(mode="json"),
@@ -66,13 +65,12 @@ def check_any_finished(outcomes: Sequence[Outcome], path: Path) -> None:
         )
 
 
-def probe(held: Fold, recipe: Recipe, seed: int) -> list[Job]:
-    """Random architectures of one epoch, to measure engines on."""
-    short, space = replace(recipe, epochs=1), architecture_space()
-    arrays = population.arrays(held, short)
-    drawn = [points.sample(space, points.stream(seed, number)) for number in range(PROBE)]
+def probe(held: Fold, recipe: Recipe, config: SearchConfig) -> list[Job]:
+    """As many random architectures as are under way at once, to measure engines on."""
+    space, arrays = architecture_space(), population.arrays(held, recipe)
+    drawn = [points.sample(space, points.stream(config.seed, number)) for number in range(min(PROBE, config.lanes))]
     return [
-        population.job(Member(point, network_seed(seed, number), recipe.settings), arrays, short)
+        population.job(Member(point, network_seed(config.seed, number), recipe.settings), arrays, recipe)
         for number, point in enumerate(drawn)
     ]
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from types import ModuleType
 from typing import Literal
@@ -24,15 +25,18 @@ class Engine:
 
     name: Name
     library: str  # what it cannot run without
-    together: int  # members that one call trains
+    together: int = 1  # members that one call trains
     processes: bool = False  # in worker processes, else in threads
+
+    def jobs_per_pool(self, workers: int) -> float:
+        """Jobs after which the workers are replaced."""
+        return JOBS_PER_PROCESS * workers if self.processes else math.inf
 
     def pool(self, workers: int) -> Executor:
         """Workers to advance members; the stacked engine wants only one."""
         if self.processes:
-            return ProcessPoolExecutor(
-                workers, get_context("spawn"), _start, (self,), max_tasks_per_child=JOBS_PER_PROCESS
-            )
+            # not max_tasks_per_child: with jobs waiting, Python 3.11 does not replace what has ended
+            return ProcessPoolExecutor(workers, get_context("spawn"), _start, (self,))
         return ThreadPoolExecutor(workers if self.together == 1 else 1)
 
     def module(self) -> ModuleType:
@@ -57,9 +61,9 @@ class Engine:
 
 
 ENGINES = (
-    Engine("kernels", "numba", together=1),
+    Engine("kernels", "numba"),
     Engine("stacked", "jax", together=4096),
-    Engine("keras", "tensorflow", together=1, processes=True),
+    Engine("keras", "tensorflow", processes=True),
 )
 
 
@@ -85,26 +89,26 @@ def named(name: str) -> Engine:
     return engine
 
 
-def choose(settings: TrainingConfig, probe: Callable[[], Sequence[Job]]) -> Engine:
-    """The engine asked for; with `auto`, what is installed and costs least a member on the probe.
+def choose(settings: TrainingConfig, workers: int, probe: Callable[[], Sequence[Job]]) -> Engine:
+    """The engine asked for; with `auto`, what is installed and takes least time for an epoch of the probe's jobs.
 
-    Without an accelerator the kernels are taken unmeasured: stacking pads every layer, and on a CPU the padding is
-    work (benchmarks/population.py prints how much).
+    These are what would be under way at once. Without an accelerator the kernels are taken unmeasured: stacking pads
+    every layer, and on a CPU the padding is work (benchmarks/population.py prints how much).
     """
     if settings.engine != "auto":
         return named(settings.engine)
-    candidates = [engine for engine in ENGINES[:2] if engine.installed() and (engine.together == 1 or _accelerator())]
+    fast = [engine for engine in ENGINES if not engine.processes and engine.installed()]
+    candidates = [engine for engine in fast if engine.together == 1 or _accelerator()]
     if len(candidates) < 2:
         return candidates[0] if candidates else named("keras")
-    jobs = probe()
-    return min(candidates, key=lambda engine: seconds_per_member(engine, jobs))
+    jobs = [replace(job, epochs=job.state.epochs + 1) for job in probe()]
+    return min(candidates, key=lambda engine: epoch_seconds(engine, workers, jobs))
 
 
-def seconds_per_member(engine: Engine, probe: Sequence[Job]) -> float:
-    """Seconds a member of the probe, compiled before."""
-    chosen = probe[: engine.together]
-    advance(engine, chosen)
-    return advance(engine, chosen)[1] / len(chosen)
+def epoch_seconds(engine: Engine, workers: int, jobs: Sequence[Job]) -> float:
+    """Seconds that the jobs take on these workers, compiled before."""
+    advance(engine, jobs)
+    return advance(engine, jobs)[1] / (workers if engine.together == 1 else 1)
 
 
 def _accelerator() -> bool:

@@ -1,6 +1,6 @@
 """The exact-width engine: one member at a time on one core, at close to the processor's arithmetic.
 
-Time of an epoch is its floating-point operations over some 90 % of the rate of a large matrix product; memory is a
+Time of an epoch is its floating-point operations over some 80 % of the rate of a large matrix product; memory is a
 workspace of 10 numbers a unit, step and window of a batch. Nothing is compiled for an architecture.
 """
 

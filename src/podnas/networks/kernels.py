@@ -18,13 +18,13 @@ from podnas.networks.vectors import (
     GRADIENT_ROWS,
     LANES,
     ROWS,
+    at_least,
+    at_most,
     backward_tile,
     forward_tile,
     gradient_tile,
     lane_sum,
-    larger,
     load,
-    smaller,
     splat,
     square_root,
     store,
@@ -51,7 +51,7 @@ compiled = njit(nogil=True, cache=True, error_model="numpy")
 @compiled
 def tanh(x):
     """Rational approximation, as Eigen has it: within 3e-7."""
-    x = larger(smaller(x, splat(f4(7.90531110763549805))), splat(f4(-7.90531110763549805)))
+    x = at_least(splat(f4(-7.90531110763549805)), at_most(splat(f4(7.90531110763549805)), x))
     s = x * x
     p = splat(f4(-2.76076847742355e-16)) * s + splat(f4(2.00018790482477e-13))
     p = p * s + splat(f4(-8.60467152213735e-11))
@@ -267,7 +267,7 @@ def merge_forward(layer, work, steps, width):
         total = load(work, layer[X] + i) + load(work, layer[X2] + i)
         if layer[X3] >= 0:
             total = total + load(work, layer[X3] + i)
-        store(work, layer[H] + i, larger(total, splat(f4(0))))
+        store(work, layer[H] + i, at_least(splat(f4(0)), total))
 
 
 @compiled

@@ -42,6 +42,7 @@ class Lanes:
         self.running: dict[Future[tuple[list[State], float]], list[_Entry]] = {}
         self.done: deque[Finished] = deque()
         self.pool = engine.pool(workers)
+        self.begun = 0  # jobs of this pool
 
     def submit(self, key: Any, job: Job) -> None:
         """Take a job; an engine that trains members together waits for more of them, until `finished` is called."""
@@ -66,17 +67,35 @@ class Lanes:
         self.pool.shutdown(cancel_futures=True)
 
     def _dispatch(self) -> None:
-        while self.waiting and (self.engine.together == 1 or not self.running):
+        while self._room():
             count = min(self.engine.together, len(self.waiting))
             entries = [self.waiting.popleft() for _ in range(count)]
             self.running[self._begin([entry.job for entry in entries])] = entries
 
+    def _room(self) -> bool:
+        """Whether the next of those waiting may begin."""
+        if not self.waiting:
+            return False
+        under_way = [entry for entries in self.running.values() for entry in entries]
+        # what may have killed its worker is tried again with no other beside it
+        alone = any(entry.attempt > 1 for entry in [self.waiting[0], *under_way])
+        if alone or self.engine.together > 1 or self.begun >= self.engine.jobs_per_pool(self.workers):
+            return not under_way
+        return len(under_way) < self.workers
+
     def _begin(self, jobs: list[Job]) -> Future[tuple[list[State], float]]:
+        if self.begun >= self.engine.jobs_per_pool(self.workers):
+            self._renew()
+        self.begun += 1
         try:
             return self.pool.submit(engines.advance, self.engine, jobs)
         except BrokenProcessPool:  # a worker was killed: the others of its pool end, too
-            self.pool = self.engine.pool(self.workers)
+            self._renew()
             return self.pool.submit(engines.advance, self.engine, jobs)
+
+    def _renew(self) -> None:
+        self.pool.shutdown()
+        self.pool, self.begun = self.engine.pool(self.workers), 0
 
     def _collect(self, future: Future[tuple[list[State], float]], entries: list[_Entry]) -> None:
         try:
@@ -95,7 +114,7 @@ class Lanes:
 
     def _again(self, entry: _Entry) -> None:
         if entry.attempt < ATTEMPTS:
-            self.waiting.append(replace(entry, attempt=entry.attempt + 1))
+            self.waiting.appendleft(replace(entry, attempt=entry.attempt + 1))
             return
         text = f"the worker process was killed {ATTEMPTS} times (out of memory?)"
         self.done.append(Finished(entry.key, entry.job, replace(entry.job.state, error=text), 0.0))

@@ -19,7 +19,9 @@ from podnas.networks.recipe import Recipe
 from podnas.networks.space import Layer, Point, graph
 from podnas.windows import Array, Fold, Training, channels
 
-COPIES = 5  # of the parameters while training: they, two moments, the gradient, the best so far
+# numbers a parameter while training: it and two moments before, packed and after, gradient, best so far, its place (2)
+COPIES = 13
+WIDTH = 32  # batches are padded to a multiple of so many windows
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,8 @@ class Job:
         """Weight of each lead and mode in the loss, of mean 1: (steps, modes) float32."""
         steps, modes = self.arrays.targets.shape[1:]
         by_lead = np.ones(steps) if (given := self.member.settings.lead_weights) is None else np.array(given)
+        if len(by_lead) != steps:
+            raise ValueError(f"training.lead_weights has {len(by_lead)} weights for {steps} leads; give one for each")
         return np.repeat((by_lead / by_lead.mean())[:, None], modes, axis=1).astype(np.float32)
 
     def judged(self, state: State, forecast: Array) -> State:
@@ -110,9 +114,9 @@ class Job:
         return state
 
     def diverged(self, state: State) -> State:
-        """The state of a member whose numbers are not finite any more."""
+        """The member as it came, with the error that its numbers are not finite any more after `state`."""
         rate = self.member.settings.learning_rate
-        return replace(state, error=f"training diverged in epoch {state.epochs + 1} (learning rate {rate})")
+        return replace(self.state, error=f"training diverged in epoch {state.epochs + 1} (learning rate {rate})")
 
 
 def architecture(member: Member, data: Arrays) -> list[Layer]:
@@ -126,6 +130,8 @@ def arrays(data: Fold, recipe: Recipe) -> Arrays:
     made = Arrays(*_pair(data.fit, recipe), *_pair(data.validate, recipe))
     if not len(made.inputs):
         raise ValueError("there is no window to fit on; lengthen the training period or shorten the windows")
+    if len(made.held_inputs) < 2:
+        raise ValueError("R2 needs 2 validation windows; lengthen the training period or take fewer validation blocks")
     for name, array in vars(made).items():
         bad = ~np.isfinite(array).all(axis=(1, 2))
         if bad.any():
@@ -153,7 +159,7 @@ def start(member: Member, data: Arrays) -> State:
 def _check_memory(member: Member, layers: Sequence[Layer], data: Arrays) -> None:
     units = sum(layer.units for layer in layers)
     count = sum(int(np.prod(shape)) for _, parts in parameters.layer_shapes(layers) for shape in parts.values())
-    cells = data.inputs.shape[1] * min(member.settings.batch_size, len(data.inputs))
+    cells = data.inputs.shape[1] * -(-min(member.settings.batch_size, len(data.inputs)) // WIDTH) * WIDTH
     needed = 4 * (COPIES * count + 10 * cells * units)  # bytes
     free = psutil.virtual_memory().available
     if needed > free:

@@ -85,6 +85,11 @@ class _Builder:
         return start
 
     def _row(self, layer: Layer) -> list[int]:
+        if len(layer.inputs) > len(INPUT_FIELDS):
+            raise ValueError(
+                f"layer {layer.name} has {len(layer.inputs)} inputs, the kernels take {len(INPUT_FIELDS)}; add fields "
+                "to podnas.networks.kernels or set training.engine: keras"
+            )
         row = [NONE] * kernels.FIELDS
         row[kernels.KIND] = KINDS[layer.kind]
         row[kernels.INPUTS] = kernels.padded_units(self.units[layer.inputs[0]])

@@ -15,12 +15,12 @@ from podnas import artifacts
 from podnas.networks import build, checkpoint, population, store
 from podnas.networks.engines import Engine
 from podnas.networks.lanes import Finished, Lanes
-from podnas.networks.population import Job, Member, State
+from podnas.networks.population import Arrays, Job, Member, State
 from podnas.networks.recipe import Recipe, network_seed
 from podnas.networks.space import Point, parameter_count
 from podnas.windows import Inputs, Training, channels, fold
 
-CHECKPOINT_EPOCHS = 100  # a killed run loses at most so many of each member under way
+CHECKPOINT_EPOCHS = 25  # a killed run loses at most so many of each member under way
 Report = Callable[[Mapping[str, Any]], None]
 
 
@@ -46,9 +46,12 @@ def retrain(
     for record in records.values():
         report(record)
     missing = {plan["file"]: plan for plan in plans if plan["file"] not in records}
+    blocks = {plan["held_out_block"] for plan in missing.values()}
+    arrays = {block: held_out(data, recipe, block) for block in blocks}
     with Lanes(engine, workers) as lanes:
         for plan in missing.values():
-            lanes.submit(plan["file"], _next_slice(_begun(plan, data, recipe, folder), recipe))
+            begun = _begun(plan, arrays[plan["held_out_block"]], recipe, folder)
+            lanes.submit(plan["file"], _next_slice(begun, recipe))
         while len(records) < len(plans):
             done = lanes.finished()
             plan = missing[done.key]
@@ -61,9 +64,9 @@ def retrain(
     return [records[plan["file"]] for plan in plans]
 
 
-def _begun(plan: Mapping[str, Any], data: Training, recipe: Recipe, folder: Path) -> Job:
+def _begun(plan: Mapping[str, Any], arrays: Arrays, recipe: Recipe, folder: Path) -> Job:
     """A member's training: from its checkpoint where there is one of the same plan."""
-    new = job(plan["point"], plan["seed"], data, recipe, plan["held_out_block"])
+    new = job(plan["point"], plan["seed"], arrays, recipe)
     path = _checkpoint(folder, plan)
     if not path.exists():
         return new
@@ -75,10 +78,14 @@ def _next_slice(whole: Job, recipe: Recipe) -> Job:
     return replace(whole, epochs=min(recipe.epochs, whole.state.epochs + CHECKPOINT_EPOCHS))
 
 
-def job(point: Point, seed: int, data: Training, recipe: Recipe, block: int) -> Job:
-    """Training of one architecture with one validation block held out."""
-    held = population.arrays(fold(data, recipe.windows, block), recipe)
-    return population.job(Member(point, seed, recipe.settings), held, recipe)
+def held_out(data: Training, recipe: Recipe, block: int) -> Arrays:
+    """The windows, one validation block held out."""
+    return population.arrays(fold(data, recipe.windows, block), recipe)
+
+
+def job(point: Point, seed: int, arrays: Arrays, recipe: Recipe) -> Job:
+    """Training of one architecture from its initial weights."""
+    return population.job(Member(point, seed, recipe.settings), arrays, recipe)
 
 
 def model(point: Point, state: State, data: Training, recipe: Recipe) -> keras.Model:

@@ -254,10 +254,10 @@ class _Run:
         kept = slots.unpack(jax.device_get(best), self.placed) if best else [None] * len(self.jobs)
         states = []
         for state, best_parameters, *own in zip(self.states, kept, *vectors, strict=True):
-            if state.best_epoch:
-                state = replace(state, best_parameters=best_parameters)
             if state.error is None:
                 state = replace(state, **dict(zip(("parameters", "first", "second"), own, strict=True)))
+                if best_parameters is not None and state.best_epoch:
+                    state = replace(state, best_parameters=best_parameters)
             states.append(state)
         return states
 

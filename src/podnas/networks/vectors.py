@@ -27,6 +27,13 @@ from numba.extending import intrinsic, lower_builtin, models, register_model
 _SOURCES = b"".join((Path(__file__).parent / name).read_bytes() for name in ("vectors.py", "kernels.py"))
 _CACHE = Path(os.environ.get("NUMBA_CACHE_DIR") or pooch.os_cache("podnas"))
 numba.config.CACHE_DIR = str(_CACHE / "kernels" / hashlib.sha256(_SOURCES).hexdigest()[:12])
+try:
+    Path(numba.config.CACHE_DIR).mkdir(parents=True, exist_ok=True)
+except OSError as error:
+    raise ValueError(
+        f"{numba.config.CACHE_DIR} cannot be made ({error.strerror}); set NUMBA_CACHE_DIR to a folder where compiled "
+        "kernels can be kept"
+    ) from error
 
 
 def _avx512() -> bool:
@@ -84,10 +91,10 @@ for _operation, _instruction in (
     _define(_operation, _instruction)
 
 
-def _intrinsic_call(builder: Any, name: str, arguments: Values, flags: tuple[str, ...] = ()) -> Any:
+def _intrinsic_call(builder: Any, name: str, arguments: Values) -> Any:
     kind = ir.FunctionType(FLOATS, [FLOATS] * len(arguments))
     function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{LANES}f32")
-    return builder.call(function, arguments, fastmath=flags)
+    return builder.call(function, arguments)
 
 
 def _data(context: Any, builder: Any, array_type: Any, array: Any) -> Any:
@@ -156,19 +163,31 @@ def lane_sum(_: Any, value: Any) -> Any:
     return types.float32(VECTOR), generate
 
 
-def _lanewise(name: str, count: int, flags: tuple[str, ...] = ()) -> Any:
+@intrinsic
+def square_root(_: Any, value: Any) -> Any:
+    """Square root of each lane."""
+
     def generate(_: Any, builder: Any, __: Any, arguments: Values) -> Any:
-        return _intrinsic_call(builder, name, arguments, flags)
+        return _intrinsic_call(builder, "sqrt", arguments)
 
-    if count == 1:
-        return intrinsic(lambda _, a: (VECTOR(VECTOR), generate))
-    return intrinsic(lambda _, a, b: (VECTOR(VECTOR, VECTOR), generate))
+    return VECTOR(VECTOR), generate
 
 
-square_root = _lanewise("sqrt", 1)
-# a NaN may come out as either operand
-smaller = _lanewise("minnum", 2, ("nnan",))
-larger = _lanewise("maxnum", 2, ("nnan",))
+def _bounded(sign: str) -> Any:
+    """bounded(bound, value): the value where it is within the bound, else the bound; NaN stays NaN."""
+
+    @intrinsic
+    def bounded(_: Any, bound: Any, value: Any) -> Any:
+        def generate(_: Any, builder: Any, __: Any, arguments: Values) -> Any:
+            return builder.select(builder.fcmp_ordered(sign, *arguments), *arguments)
+
+        return VECTOR(VECTOR, VECTOR), generate
+
+    return bounded
+
+
+at_most = _bounded("<")
+at_least = _bounded(">")
 
 
 @intrinsic
