@@ -297,8 +297,8 @@ def uniform(key, index):
 
 
 @compiled
-def dropout_forward(layer, work, steps, width, rate, key):
-    """h = x, a share `rate` set to zero and the rest raised to keep the mean."""
+def add_kept(layer, work, source, target, steps, width, rate, key):
+    """target += source, a share `rate` of it set to zero and the rest raised to keep the mean."""
     units = layer[UNITS]
     key = mix(np.uint32(key) + np.uint32(layer[KEY]))
     kept = f4(1) / (f4(1) - rate)
@@ -307,21 +307,20 @@ def dropout_forward(layer, work, steps, width, rate, key):
             at = (step * units + unit) * width
             for c in range(width):
                 factor = kept if uniform(key, (c * steps + step) * units + unit) >= rate else f4(0)
-                work[layer[H] + at + c] = work[layer[X] + at + c] * factor
+                work[target + at + c] += work[source + at + c] * factor
+
+
+@compiled
+def dropout_forward(layer, work, steps, width, rate, key):
+    """h = what is kept of x."""
+    fill(work, layer[H], steps * layer[UNITS] * width, f4(0))
+    add_kept(layer, work, layer[X], layer[H], steps, width, rate, key)
 
 
 @compiled
 def dropout_backward(layer, work, steps, width, rate, key):
-    """The same share of the gradient set to zero."""
-    units = layer[UNITS]
-    key = mix(np.uint32(key) + np.uint32(layer[KEY]))
-    kept = f4(1) / (f4(1) - rate)
-    for step in range(steps):
-        for unit in range(units):
-            at = (step * units + unit) * width
-            for c in range(width):
-                factor = kept if uniform(key, (c * steps + step) * units + unit) >= rate else f4(0)
-                work[layer[DX] + at + c] += work[layer[DH] + at + c] * factor
+    """The same share of the gradient is kept."""
+    add_kept(layer, work, layer[DH], layer[DX], steps, width, rate, key)
 
 
 @compiled
