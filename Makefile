@@ -21,11 +21,13 @@ UV := .tools/uv/bin/uv
 UV_READY := .tools/uv/.stamp
 TORCH := .tools/torch
 TORCH_READY := $(TORCH)/.stamp
+SEARCH_PEERS := .tools/search-peers
+SEARCH_PEERS_READY := $(SEARCH_PEERS)/.stamp
 RESULTS := results/$(EXPERIMENT)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) \
 	$(if $(filter-out sst,$(EXPERIMENT)),--configfile config/experiments/$(EXPERIMENT).yaml)
 
-.PHONY: help setup run report test lint format generate lock bench bench-population clean
+.PHONY: help setup run report test lint format generate lock bench bench-population bench-search bench-scaling bench-two-step clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,10 +72,20 @@ format: $(READY)  ## put code and rules into the house style
 generate: $(READY)  ## write config/schema.json, config/README.md and envs/ from the code and the lock
 	$(BIN)/python -m podnas generate
 
-bench: bench-population  ## run all benchmarks
+bench: bench-population bench-search bench-scaling bench-two-step  ## run all benchmarks (hours)
 
 bench-population: $(READY) $(TORCH_READY)  ## ours, PyTorch and Keras train the same networks: results/bench/population.json
 	$(BIN)/python benchmarks/population.py
+
+# NePS needs PyTorch
+bench-search: $(READY) $(TORCH_READY) $(SEARCH_PEERS_READY)  ## our searches, Optuna's, DeepHyper's, NePS's: results/bench/search.json
+	$(BIN)/python benchmarks/search.py
+
+bench-scaling: $(READY)  ## searches on up to 10,240 simulated workers: results/bench/scaling.json
+	$(BIN)/python benchmarks/scaling.py
+
+bench-two-step: $(READY)  ## how small the first step of a two-step search may be: results/bench/two_step.json
+	$(BIN)/python benchmarks/two_step.py
 
 # uv does not read pip's settings: where pip uses a mirror, so does uv.
 MIRROR = $(or $(PIP_INDEX_URL),$(shell $(PYTHON) -m pip config get global.index-url 2>/dev/null))
@@ -107,14 +119,21 @@ $(UV_READY): bootstrap.lock
 		--require-hashes -r bootstrap.lock
 	@touch $@
 
-# PyTorch lies beside .venv, which stays as locked. The stamp holds what was asked for: other changes of pyproject.toml
-# do not fetch it again.
-$(TORCH_READY): pyproject.toml
+# The peers of benchmarks lie beside .venv, which stays as locked. The stamp holds what was asked for: other changes of
+# pyproject.toml do not fetch it again. $(1): extra, $(2): options of pip.
+define BESIDE
 	@asked="$$($(PYTHON) -c 'import tomllib; from pathlib import Path; \
-		print(*tomllib.loads(Path("$<").read_text())["project"]["optional-dependencies"]["bench"])')"; \
+		print(*tomllib.loads(Path("pyproject.toml").read_text())["project"]["optional-dependencies"]["$(1)"])')"; \
 	if [[ "$$(cat $@ 2>/dev/null)" != "$$asked" ]]; then \
 		echo "installing $$asked into $(@D)"; \
 		rm -rf $(@D); \
-		$(PYTHON) -m pip install -qq --disable-pip-version-check --target $(@D) --only-binary :all: $$asked; \
+		$(PYTHON) -m pip install -qq --disable-pip-version-check --target $(@D) --only-binary :all: $(2) $$asked; \
 	fi; \
 	echo "$$asked" > $@
+endef
+
+$(TORCH_READY): pyproject.toml
+	$(call BESIDE,bench)
+
+$(SEARCH_PEERS_READY): pyproject.toml
+	$(call BESIDE,bench-search,--no-deps)

@@ -207,12 +207,13 @@ def trials(number: int = 24, failed: tuple[int, ...] = (3, 17), second: int = 6)
     return pd.DataFrame(rows)
 
 
-def _trial(number: int, step: int, parent: int, budget: float, point: Any, loss: float) -> dict[str, Any]:
+def _trial(number: int, step: int, parent: int, share: float, point: Any, loss: float) -> dict[str, Any]:
     return {
         "number": number,
         "step": step,
         "parent": parent,
-        "budget": budget,
+        "budget": 1.0,
+        "share": share,
         "point": json.dumps(point),
         "loss": loss,
         "error": None,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +20,20 @@ def main() -> None:
     """Neural emulators of geophysical fields."""
 
 
+@app.command(hidden=True)
+def search_networks(
+    job: Annotated[Path, typer.Argument(help="Job that the rule `search` has written (JSON).")],
+) -> None:
+    """One rank of a search of networks; started by the rule `search` under mpiexec."""
+    from podnas.networks import searching  # no other command trains networks
+
+    try:
+        searching.run_rank(job)
+    except ValueError as error:
+        typer.echo(f"podnas: {error}", err=True)
+        raise typer.Exit(code=1) from None
+
+
 @app.command()
 def generate(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where a file differs.")] = False,
@@ -30,6 +47,76 @@ def generate(
             artifacts.write_text(path, _generated()[path])
             typer.echo(f"wrote {path}")
     raise typer.Exit(code=1 if check and stale else 0)
+
+
+@app.command()
+def search(
+    space: Annotated[Path, typer.Option(help="Search space: JSON as ConfigurationSpace.to_json writes it.")],
+    folder: Annotated[Path, typer.Option(help="Where the trials are kept; a search that stands there is continued.")],
+    objective: Annotated[
+        str | None, typer.Option(help="package.module:function or file.py:function, f(point) -> loss.")
+    ] = None,
+    command: Annotated[
+        str | None, typer.Option(help="Program that reads a trial as JSON and prints its loss on the last line.")
+    ] = None,
+    settings: Annotated[Path | None, typer.Option(help="YAML file with keys of the section search.")] = None,
+    algorithm: Annotated[str | None, typer.Option(help="random, evolution, bo, adbo, agebo, asha, hyperband.")] = None,
+    trials: Annotated[int | None, typer.Option(help="Trials of the search, of all ranks together.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that evaluate, in each rank.")] = 1,
+    ranks: Annotated[int | None, typer.Option(help="MPI ranks to start here, without mpiexec or srun.")] = None,
+    exchange: Annotated[str | None, typer.Option(help="How ranks tell each other: mpi, or folder (logs).")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the search and of its trials.")] = None,
+    time_limit_minutes: Annotated[float | None, typer.Option(help="End cleanly after so long.")] = None,
+    trial_limit_minutes: Annotated[float | None, typer.Option(help="A trial that takes longer fails.")] = None,
+    second_objective: Annotated[str | None, typer.Option(help="Measure that is lowered beside the loss.")] = None,
+) -> None:
+    """Search a space for the point with the least loss of your own objective; all ranks together."""
+    from podnas import commands  # loads what other commands do not need
+
+    with _refusals():
+        if (objective is None) == (command is None):
+            raise ValueError("give either --objective or --command")
+        given = {
+            "algorithm": algorithm,
+            "trials": trials,
+            "ranks": ranks,
+            "seed": seed,
+            "time_limit_minutes": time_limit_minutes,
+            "trial_limit_minutes": trial_limit_minutes,
+            "second_objective": second_objective,
+            "exchange": exchange,
+        }
+        target = objective or shlex.split(command or "")
+        commands.search(space, target, folder, workers, settings, given)
+
+
+@app.command()
+def export_optuna(
+    trials: Annotated[Path, typer.Argument(help="Table of trials (.parquet), or folder of trial logs.")],
+    study: Annotated[Path, typer.Argument(help="Journal file to write.")],
+    space: Annotated[
+        Path | None, typer.Option(help="Search space (JSON), for the ranges; without it, those of the values.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the study.")] = "podnas",
+    second_objective: Annotated[str | None, typer.Option(help="Measure that is the second direction.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file where it exists.")] = False,
+) -> None:
+    """Write trials as an Optuna study, for optuna-dashboard or optuna.load_study."""
+    from podnas import commands
+
+    with _refusals():
+        count = commands.export_optuna(trials, study, name, space, second_objective, overwrite)
+        typer.echo(f"wrote {study}: study {name} with {count} trials; look at it with `optuna-dashboard {study}`")
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What podnas raises knowingly is shown in one line, not as a traceback."""
+    try:
+        yield
+    except ValueError as error:
+        typer.echo(f"podnas: {error}", err=True)
+        raise typer.Exit(code=1) from None
 
 
 def _generated() -> dict[Path, str]:

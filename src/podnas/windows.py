@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -21,6 +21,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 WEEK = np.timedelta64(7, "D")
 HALF_WEEK = np.timedelta64(84, "h")
 YEAR_DAYS = 365.2425
+YEAR_WEEKS = 52  # centres of weeks that a whole calendar year holds at least
+
+Subset = Literal["latest", "whole_years", "core_set"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Scaler:
-    """Standardisation by the mean and standard deviation of the training weeks, per mode."""
+    """Standardisation by a mean and a standard deviation per mode: those of the training weeks, or of some of them."""
 
     offset: Array  # (modes,)
     scale: Array  # (modes,)
@@ -68,9 +71,7 @@ class Training:
 
     def restrict(self, keep: Array) -> Training:
         """Only the weeks where keep (weeks,) is true, and the windows wholly inside them."""
-        position = np.searchsorted(self.series_centres, self.inputs.centres[:, 0])
-        span = self.inputs.values.shape[1] + self.targets.shape[1]
-        whole = np.array([keep[start : start + span].all() for start in position], dtype=bool)
+        whole = np.array(keep[self.places()].all(axis=1))
         runs = self.segment * (len(keep) + 1) + np.cumsum(np.diff(keep, prepend=keep[0]))
         return Training(
             self.series[keep],
@@ -80,10 +81,79 @@ class Training:
             self.targets[whole],
         )
 
-    def latest(self, share: float) -> Training:
-        """The latest share of the windows (at least one), with the weeks left as they are."""
-        rows = np.arange(len(self.inputs) - max(1, round(share * len(self.inputs))), len(self.inputs))
+    def take(self, rows: Array) -> Training:
+        """The windows of those rows, with the weeks left as they are."""
         return replace(self, inputs=self.inputs.take(rows), targets=self.targets[rows])
+
+    def seen(self) -> Array:
+        """The weeks (weeks, modes) that any of the windows holds, each once."""
+        weeks: Array = self.series[np.unique(self.places())]
+        return weeks
+
+    def scaled(self, scaler: Scaler) -> Training:
+        """Weeks and windows standardised (once more) by a scaler."""
+        inputs = replace(self.inputs, values=scaler.forward(self.inputs.values))
+        return replace(self, series=scaler.forward(self.series), inputs=inputs, targets=scaler.forward(self.targets))
+
+    def places(self) -> Array:
+        """Places in the series of the weeks of each window: (n, steps + leads)."""
+        first = np.searchsorted(self.series_centres, self.inputs.centres[:, 0])
+        places: Array = first[:, None] + np.arange(self.inputs.values.shape[1] + self.targets.shape[1])
+        return places
+
+
+def subset(fit: Training, share: float, kind: Subset) -> Training:
+    """About a share of the windows, of one at least; the weeks are left as they are.
+
+    latest: the last ones. whole_years: those wholly inside calendar years that are spread evenly over the period, as
+    many years as come nearest to the share (a window may go from a chosen year to the next if that is chosen, too).
+    core_set: see `core_set`. Raises ValueError where no calendar year is whole or holds a window.
+    """
+    if share == 1:
+        return fit
+    count = max(1, round(share * len(fit.inputs)))
+    match kind:
+        case "latest":
+            return fit.take(np.arange(len(fit.inputs) - count, len(fit.inputs)))
+        case "whole_years":
+            return fit.take(_whole_years(fit, count))
+        case "core_set":
+            values = [part.reshape(len(part), -1) for part in (fit.inputs.values, fit.targets)]
+            return fit.take(core_set(np.concatenate(values, axis=1), count))
+
+
+def _whole_years(fit: Training, count: int) -> Array:
+    """Rows of the windows inside so many whole years, evenly spread, that they are nearest to `count`."""
+    of_week = fit.series_centres.astype("datetime64[Y]")
+    years, weeks = np.unique(of_week, return_counts=True)
+    whole = years[weeks >= YEAR_WEEKS]
+    of_window = of_week[fit.places()]
+    choices = [whole[[(2 * k + 1) * len(whole) // (2 * n) for k in range(n)]] for n in range(1, len(whole) + 1)]
+    rows = [np.flatnonzero(np.isin(of_window, chosen).all(axis=1)) for chosen in choices]
+    rows = [some for some in rows if len(some)]
+    if not rows:
+        raise ValueError(
+            f"search.two_step.subset is whole_years, but the {len(fit.series)} weeks to fit on hold {len(whole)} whole "
+            f"calendar years and no window of {of_window.shape[1]} weeks inside them; set it to latest or core_set, or "
+            "lengthen the training period"
+        )
+    return min(rows, key=lambda some: abs(len(some) - count))
+
+
+def core_set(values: Array, count: int) -> Array:
+    """Rows of `count` of the points (n, d) that leave none far from all of them, in ascending order.
+
+    Greedy k-centre (Gonzalez 1985; for training sets, Sener and Savarese 2018): the point farthest from the mean,
+    then each time the one farthest from those chosen; of equal ones the first. Time is n times d times count.
+    """
+    chosen: list[int] = []
+    distance = ((values - values.mean(axis=0)) ** 2).sum(axis=1)
+    for _ in range(count):
+        chosen.append(int(distance.argmax()))
+        nearer = ((values - values[chosen[-1]]) ** 2).sum(axis=1)
+        distance = nearer if len(chosen) == 1 else np.minimum(distance, nearer)
+        distance[chosen] = -1  # of equal points none is chosen twice
+    return np.sort(chosen)
 
 
 def count_in_period(weeks: int, config: WindowsConfig) -> int:
@@ -225,6 +295,22 @@ class Fold:
 
     fit: Training
     validate: Training
+
+    def scaled(self, weeks: Array) -> Fold:
+        """Both sides standardised by the mean and standard deviation of some of the weeks (n, modes) fitted on.
+
+        Scores of validation windows that are relative to their variance per mode, as r2_mean, stay comparable: R2
+        does not change where truth and forecast of a mode are shifted and stretched alike. Raises ValueError where a
+        mode never varies in these weeks.
+        """
+        scale = weeks.std(axis=0)
+        if not (scale > 0).all():
+            raise ValueError(
+                f"the {len(weeks)} weeks fitted on have standard deviations {scale}; a constant mode cannot be scaled: "
+                "take more weeks (search.two_step.fraction), or set search.two_step.scaler: training"
+            )
+        scaler = Scaler(weeks.mean(axis=0), scale)
+        return Fold(self.fit.scaled(scaler), self.validate.scaled(scaler))
 
 
 def fold(whole: Training, config: WindowsConfig, block: int) -> Fold:

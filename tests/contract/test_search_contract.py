@@ -142,6 +142,48 @@ class TestEvolution(Contract):
         assert [member[0] for member in search.state()["population"]] == list(range(17, 25))
 
 
+class TestBayes(Contract):
+    config: ClassVar = {"algorithm": "bo", "bayes": {"trees": 20, "candidates": 100}}
+
+    def test_beats_random_in_the_median_of_30_seeds(self):
+        def best(algorithm: str, seed: int) -> float:
+            return min(o.loss for o in run(self.make(seed, trials=60, algorithm=algorithm)))
+
+        ours, chance = (
+            [best(algorithm, seed) for seed in range(30)] for algorithm in (self.config["algorithm"], "random")
+        )
+        assert np.median(ours) < np.median(chance)
+
+    def test_what_is_under_way_is_not_suggested_again(self):
+        search = build.build(architecture_space(), SearchConfig(trials=40, **self.config))
+        outcomes = [Outcome(trial, float(trial.number)) for trial in search.ask(12)]
+        search.tell(outcomes)
+        points = [json.dumps(dict(trial.point), sort_keys=True) for trial in search.ask(28)]
+        told = {json.dumps(dict(outcome.trial.point), sort_keys=True) for outcome in outcomes}
+        assert len(set(points)) == len(points)
+        assert not told & set(points)
+
+
+class TestBayesWithLies(TestBayes):
+    config: ClassVar = {"algorithm": "bo", "bayes": {"trees": 20, "candidates": 100, "multipoint": "liar"}}
+
+
+class TestDecentralised(TestBayes):
+    config: ClassVar = {"algorithm": "adbo", "bayes": {"trees": 20, "candidates": 100}}
+
+
+class TestAgedEvolutionWithBayes(TestBayes):
+    config: ClassVar = {"algorithm": "agebo", "bayes": {"trees": 20, "candidates": 100}}
+
+
+class TestASHA(Contract):
+    config: ClassVar = {"algorithm": "asha", "halving": {"least": 0.25, "reduction": 2}}
+
+
+class TestHyperband(Contract):
+    config: ClassVar = {"algorithm": "hyperband", "halving": {"least": 0.25, "reduction": 2, "sampler": "bo"}}
+
+
 class TwoStepContract(Contract):
     def expected_trials(self) -> int:
         return TRIALS + 8
@@ -149,8 +191,8 @@ class TwoStepContract(Contract):
     def test_the_second_step_repeats_the_best_on_all_windows(self):
         outcomes = run(self.make())
         first, second = outcomes[:TRIALS], outcomes[TRIALS:]
-        assert {o.trial.budget for o in first} == {0.5}
-        assert {o.trial.budget for o in second} == {1.0}
+        assert {o.trial.share for o in first} == {0.5}
+        assert {o.trial.share for o in second} == {1.0}
         ranked = sorted(first, key=lambda o: o.loss)
         points = [o.trial.point for o in second]
         assert points[0] == ranked[0].trial.point
@@ -163,7 +205,7 @@ class TwoStepContract(Contract):
         assert len(asked) == TRIALS
         assert search.ask(1) == []
         search.tell([Outcome(trial, loss(trial.point)) for trial in asked])
-        assert search.ask(1)[0].budget == 1.0
+        assert search.ask(1)[0].share == 1.0
 
 
 class TestTwoStepRandom(TwoStepContract):

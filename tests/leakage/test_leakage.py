@@ -12,6 +12,10 @@ import xarray as xr
 
 from podnas import artifacts, windows
 from podnas.config import BASELINES, BaselinesConfig, EnsembleConfig, PodConfig, SearchConfig, TrainingConfig
+from podnas.networks import engines
+from podnas.networks.evaluate import PopulationEvaluator
+from podnas.networks.population import Arrays
+from podnas.networks.recipe import Recipe
 from podnas.reduction import pod
 from tests.series import CONFIG, PROTOCOL, coefficients
 from tests.unit.test_pod import field
@@ -46,6 +50,31 @@ def training(series: xr.Dataset) -> xr.Dataset:
 @HARMS
 def test_training_windows_and_scaler_do_not_change(harm):
     xr.testing.assert_identical(training(coefficients()), training(harmed(coefficients(), harm)))
+
+
+@HARMS
+@pytest.mark.parametrize("scaler", ["training", "subset"])
+@pytest.mark.parametrize("subset", ["latest", "whole_years", "core_set"])
+def test_what_a_search_fits_on_does_not_change_with_the_validation_weeks(harm, subset, scaler):
+    # the block that trials are judged by is the last of the training period
+    series = coefficients()
+    weeks = training(series).sizes["time"]
+    validated = np.arange(weeks) >= (CONFIG.validation_blocks - 1) * weeks // CONFIG.validation_blocks
+    changed = series.copy(deep=True)
+    changed.coefficient.values[:weeks][validated] = harm(series.coefficient.values[:weeks][validated])
+    before, after = (fitted_on(one, subset, scaler) for one in (series, changed))
+    for name in ("inputs", "targets"):
+        # to rounding: the windows come scaled by all training weeks, which is undone
+        np.testing.assert_allclose(getattr(after, name), getattr(before, name), rtol=1e-6, atol=1e-6)
+    assert not np.allclose(after.held_targets, before.held_targets)
+
+
+def fitted_on(series: xr.Dataset, subset: windows.Subset, scaler: str) -> Arrays:
+    """Windows of the first step as networks see them."""
+    held = windows.fold(windows.training(training(series)), CONFIG, -1)
+    recipe = Recipe(TrainingConfig(), CONFIG, 1, keep_best=False)
+    with PopulationEvaluator(held, recipe, 0, engines.named("kernels"), 1, subset=subset, scaler=scaler) as one:
+        return one._arrays(0.5, recipe.settings.output_scale)
 
 
 @HARMS
@@ -89,7 +118,7 @@ def learnt(series: xr.Dataset, folder: Path) -> dict[str, object]:
     catalogue, few = folder / "catalogue.json", EnsembleConfig(members=1, epochs=1)
     adaptor("retrain").main(train, folder / "trials.parquet", catalogue, few, settings, CONFIG, "test", "code", 1)
     ensemble = (paths["recurrent_ensemble"], paths["recurrent_best"])
-    adaptor("ensemble").main(train, test_inputs, catalogue, *ensemble, CONFIG, settings)
+    adaptor("ensemble").main(train, test_inputs, catalogue, *ensemble, CONFIG)
     trials = artifacts.read_table(folder / "trials.parquet")[["point", "loss"]]
     (member,) = artifacts.read_json(catalogue)["members"]
     chosen = {key: member[key] for key in ("point", "seed", "validation_r2", "best_epoch")}

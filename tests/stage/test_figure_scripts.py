@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from matplotlib import image
@@ -19,8 +20,8 @@ KNOWN = {key: value for key, value in made.STAMP.items() if not key.endswith("_w
 
 
 def adaptor(name):
-    path = ROOT / "workflow" / "scripts" / f"figure_{name}.py"
-    spec = importlib.util.spec_from_file_location(f"adaptor_figure_{name}", path)
+    path = ROOT / "workflow" / "scripts" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"adaptor_{name}", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -72,6 +73,15 @@ def arguments(folder, name):
         "methods": lambda: (*scored, figure, True),
         "trajectory": lambda: (folder / "trials.parquet", *counted, figure, KNOWN),
         "architectures": lambda: (folder / "trials.parquet", *counted, figure, WindowsConfig(), 0, KNOWN),
+        "two_step": lambda: (folder / "trials.parquet", *counted, figure, 0.5, KNOWN),
+        "pareto": lambda: (
+            folder / "trials.parquet",
+            *counted,
+            figure,
+            folder / "pareto.csv",
+            "parameters",
+            KNOWN,
+        ),
         "events": lambda: (folder / "maps.nc", figure),
         "rmse_map": lambda: (folder / "maps.nc", figure),
         "probes": lambda: (folder / "maps.nc", figure),
@@ -83,7 +93,7 @@ NAMES = sorted(path.stem.removeprefix("figure_") for path in (ROOT / "workflow" 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_adaptor_writes_a_picture_that_is_not_blank(folder, name):
-    adaptor(name).main(*arguments(folder, name))
+    adaptor(f"figure_{name}").main(*arguments(folder, name))
     picture = image.imread(folder / f"{name}.png")
     assert (folder / f"{name}.png").stat().st_size > 20_000
     assert picture.shape[1] >= 1000
@@ -96,3 +106,23 @@ def test_every_figure_has_a_caption_and_a_rule(name):
     assert f"rule figure_{name}:" in rules
     assert f'caption="../report/{name}.rst"' in rules
     assert (ROOT / "workflow" / "report" / f"{name}.rst").read_text(encoding="utf-8").strip()
+
+
+def test_the_table_of_the_pareto_set_stands_beside_its_figure(folder):
+    adaptor("figure_pareto").main(*arguments(folder, "pareto"))
+    table = pd.read_csv(folder / "pareto.csv")
+    assert set(table["step"]) == {2}
+    assert (np.diff(table["parameters"]) > 0).all()
+    assert (np.diff(table["loss"]) < 0).all()
+
+
+def test_two_steps_are_reported(folder):
+    adaptor("two_step").main(folder / "trials.parquet", folder / "two_step.json", folder / "two_step.html", "short")
+    found = artifacts.read_json(folder / "two_step.json")
+    trials = made.trials()
+    assert found["cost"]["trials"] == [24, 6]
+    assert found["spearman"]["within_top"]["n"] == 6
+    assert found["top_models"][0]["loss"] == trials.loc[trials["step"] == 2, "loss"].min()
+    page = (folder / "two_step.html").read_text(encoding="utf-8")
+    assert "over the repeated trials only" in page
+    assert page.count("<table>") == 2

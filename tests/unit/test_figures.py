@@ -18,6 +18,7 @@ from podnas.figures import (
     maps,
     methods,
     modes,
+    pareto,
     probes,
     rmse_map,
     skill,
@@ -25,6 +26,7 @@ from podnas.figures import (
     style,
     timelines,
     trajectory,
+    two_step,
 )
 from podnas.networks import space
 from podnas.verify import reported
@@ -52,6 +54,8 @@ DRAWN = {
     "skill": lambda shape: skill.draw(made.scores(shape), [made.STAMP]),
     "trajectory": lambda shape: trajectory.draw(made.trials(), [made.STAMP]),
     "architectures": draw_architectures,
+    "two_step": lambda shape: two_step.draw({p: made.trials(60, second=60) for p in (0.5, 0.1)}, [made.STAMP]),
+    "pareto": lambda shape: pareto.draw(made.trials(second=0), "parameters", [made.STAMP]),
     "events": lambda shape: events.draw(made.maps(shape), BOTH[0], [made.STAMP]),
     "rmse_map": lambda shape: rmse_map.draw(made.maps(shape), *BOTH, [made.STAMP]),
     "probes": lambda shape: probes.draw(made.maps(shape), BOTH, [made.STAMP]),
@@ -65,6 +69,8 @@ PANELS = {
     "skill": (8, 6, 3),
     "trajectory": (2, 2, 2),
     "architectures": (6, 6, 6),
+    "two_step": (4, 4, 4),
+    "pareto": (1, 1, 1),
     "events": (6, 6, 6),
     "rmse_map": (3, 3, 3),
     "probes": (6, 6, 6),
@@ -403,6 +409,54 @@ def test_a_search_without_success_is_drawn():
     figure = trajectory.draw(trials, [made.STAMP])
     assert sum(text.get_text() == "no trial finished" for text in printed(figure)) == 2
     assert [picture.title for picture in architectures.pictures(trials, 2, seed=0)] == ["random 1", "random 2"]
+
+
+def test_losses_of_both_steps_are_drawn_with_their_correlation(drawn):
+    by_rank, both, _, groups = drawn["two_step", 0].axes
+    first = by_rank.lines[0].get_ydata()
+    assert (np.diff(first) >= 0).all()
+    # 60 trials, two of them failed in step 1, and all others repeated
+    assert len(first) == len(both.lines[0].get_xdata()) == 58
+    labels = [text.get_text() for text in drawn["two_step", 0].legends[0].get_texts()]
+    assert [label.split(" of windows")[0] for label in labels] == ["step 1 on 50 %", "step 1 on 10 %"]
+    assert all("all: " in label and "(n = 58)" in label and "best 5 % of step 1" in label for label in labels)
+    assert [label.get_text() for label in groups.get_xticklabels()] == ["1–12", "13–24", "25–36", "37–47", "48–58"]
+
+
+def test_selected_trials_give_no_correlation_over_all():
+    labels = two_step.draw({0.5: made.trials(second=6)}, [made.STAMP]).legends[0].get_texts()
+    assert [label.get_text().startswith("step 1 on 50 % of windows; Spearman over best 27 %") for label in labels] == [
+        True
+    ]
+
+
+def test_two_steps_of_a_single_repeated_trial_are_drawn():
+    figure = two_step.draw({0.5: made.trials(2, failed=(), second=1)}, [made.STAMP])
+    assert figure.legends[0].get_texts()[0].get_text().endswith("best 50 % of step 1: – (n = 1)")
+
+
+def test_two_steps_without_success_are_drawn():
+    figure = two_step.draw({0.5: made.trials(4, failed=(0, 1, 2, 3), second=0)}, [made.STAMP])
+    assert sum(text.get_text() == "no trial finished" for text in printed(figure)) == 4
+    with pytest.raises(ValueError, match="6 studies, but there are 5 looks"):
+        two_step.draw(dict.fromkeys(range(6), made.trials()), [made.STAMP])
+
+
+def test_the_pareto_set_is_a_stair(drawn):
+    (axes,) = drawn["pareto", 0].axes
+    best = next(line for line in axes.lines if line.get_label().startswith("Pareto set"))
+    sizes, losses = best.get_data()
+    assert len(sizes) > 1
+    assert (np.diff(sizes) > 0).all()
+    assert (np.diff(losses) < 0).all()
+
+
+def test_no_pareto_set_without_success_or_measure():
+    trials = made.trials(4, failed=(0, 1, 2, 3), second=0)
+    figure = pareto.draw(trials, "parameters", [made.STAMP])
+    assert any(text.get_text() == "no trial finished" for text in printed(figure))
+    with pytest.raises(ValueError, match="no column inference_seconds; run the search with"):
+        pareto.draw(trials, "inference_seconds", [made.STAMP])
 
 
 def test_a_loss_far_off_does_not_flatten_the_picture():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from podnas.config import SearchConfig, TrainingConfig
 from podnas.networks import space
 from podnas.search import points
 
@@ -66,3 +68,57 @@ def test_mutations_reach_every_dimension():
         child = points.mutate(ARCHITECTURES, point, random)
         changed |= {name for name in point if point[name] != child[name]}
     assert changed == set(point)
+
+
+JOINT = {
+    "batch_size": {"low": 16, "high": 128, "log": True},
+    "learning_rate": {"low": 1e-4, "high": 0.1, "log": True},
+    "dropout": {"low": 0, "high": 0.5},
+    "output_scale": {"choices": [12, 3, 6]},
+}
+
+
+def joint_space(hyperparameters: dict = JOINT):
+    return space.search_space(SearchConfig.model_validate({"hyperparameters": hyperparameters}))
+
+
+def test_without_hyperparameters_the_space_is_that_of_the_architectures():
+    assert joint_space({}) == ARCHITECTURES
+
+
+def test_a_point_of_the_joint_space_holds_an_architecture_and_settings_of_training():
+    joint = joint_space()
+    assert set(joint) == {*ARCHITECTURES, *JOINT}
+    assert set(space.evolved()) == set(ARCHITECTURES)
+    for seed in range(20):
+        point = points.sample(joint, points.stream(seed, 0))
+        settings = space.settings(point, TrainingConfig(batch_size=7, weight_decay=0.25))
+        assert isinstance(point["batch_size"], int)
+        assert {name: getattr(settings, name) for name in JOINT} == {name: point[name] for name in JOINT}
+        assert point["output_scale"] in (3, 6, 12)
+        assert 16 <= settings.batch_size <= 128
+        assert settings.weight_decay == 0.25
+        assert set(space.architecture(point)) == set(ARCHITECTURES)
+
+
+def test_settings_of_training_do_not_disturb_the_architecture():
+    point = drawn(3)
+    joint = {**point, "batch_size": 16, "dropout": 0.1, "clip_norm": 1.0}
+    assert space.architecture(joint) == point
+    assert space.graph(joint, 13, 5) == space.graph(point, 13, 5)
+    assert space.parameter_count(joint, 13, 5) == space.parameter_count(point, 13, 5)
+    training = TrainingConfig()
+    assert space.settings(point, training) is training
+
+
+@pytest.mark.parametrize(
+    ("hyperparameters", "message"),
+    [
+        ({"dropout": {"low": 0.1, "high": 1}}, "hyperparameters.dropout\n  Input should be less than 1"),
+        ({"batch_size": {"low": 1.5, "high": 8}}, "hyperparameters.batch_size\n  Input should be a valid integer"),
+        ({"learning_rate": {"choices": [0.1, -1]}}, "hyperparameters.learning_rate\n  Input should be greater than 0"),
+    ],
+)
+def test_a_range_that_training_would_refuse_is_named(hyperparameters, message):
+    with pytest.raises(ValueError, match=message):
+        joint_space(hyperparameters)

@@ -123,9 +123,108 @@ def test_a_fold_without_windows_is_refused():
 
 def test_latest_takes_the_last_windows():
     data = windows.training(split()[0])
-    half = data.latest(0.5)
+    half = windows.subset(data, 0.5, "latest")
     assert len(half.inputs) == round(len(data.inputs) / 2)
-    assert half.inputs.init_time[-1] == data.inputs.init_time[-1]
+    np.testing.assert_array_equal(half.inputs.init_time, data.inputs.init_time[-len(half.inputs) :])
+    assert len(windows.subset(data, 1e-9, "latest").inputs) == 1
+
+
+@pytest.mark.parametrize("kind", ["latest", "whole_years", "core_set"])
+def test_all_windows_are_the_subset_of_share_1(kind):
+    data = windows.training(split()[0])
+    assert windows.subset(data, 1.0, kind) is data
+
+
+@pytest.mark.parametrize(
+    ("share", "chosen", "count"),
+    [
+        (0.01, [1993], 45),
+        (0.3, [1992, 1994], 46 + 45),
+        (0.5, [1991, 1993, 1994], 45 + 97),
+        (0.9, [1991, 1992, 1993, 1994], 202),
+    ],
+)
+def test_whole_years_are_spread_over_the_period(share, chosen, count):
+    # 253 windows of 8 weeks. 1990 begins with its second week; 1991 … 1994 have 52, 53, 52, 52. Windows inside one of
+    # 52 weeks are 45, of 53 are 46; inside two years in a row 104 - 7, inside all four 209 - 7. So 1, 2, 3 and 4 years,
+    # in the middles of equal parts, have 45, 91, 142 and 202 windows: nearest to 3, 76, 126 and 228
+    data = windows.training(split()[0])
+    part = windows.subset(data, share, "whole_years")
+    years = np.concatenate([part.inputs.centres, part.inputs.target_centres], axis=1).astype("datetime64[Y]")
+    assert {int(str(year)) for year in np.unique(years)} == set(chosen)
+    np.testing.assert_array_equal(part.series, data.series)
+    assert len(part.inputs) == count
+
+
+def test_windows_of_whole_years_cross_no_gap():
+    data = windows.training(split(join_after=120)[0])
+    held = windows.fold(data, CONFIG.model_copy(update={"validation_blocks": 5}), 2)
+    part = windows.subset(held.fit, 0.6, "whole_years")
+    assert len(part.inputs)
+    weeks = np.concatenate([part.inputs.centres, part.inputs.target_centres], axis=1)
+    assert (np.diff(weeks, axis=1) == np.timedelta64(7, "D")).all()
+
+
+def test_a_period_without_a_whole_year_is_refused_with_the_remedy():
+    data = windows.training(split()[0])
+    short = data.restrict(np.arange(len(data.series)) % 52 < 40)
+    with pytest.raises(ValueError, match=r"hold 0 whole calendar years .* set it to latest or core_set"):
+        windows.subset(short, 0.5, "whole_years")
+
+
+def test_a_core_set_by_hand():
+    # mean 4.4: 10 is farthest from it, then 0 from {10}; then 6 (4 from 10) before 5 (5 from both) ... 5 is farther
+    values = np.array([[0.0], [1.0], [5.0], [6.0], [10.0]])
+    assert windows.core_set(values, 1).tolist() == [4]
+    assert windows.core_set(values, 2).tolist() == [0, 4]
+    assert windows.core_set(values, 3).tolist() == [0, 2, 4]
+    assert windows.core_set(values, 5).tolist() == [0, 1, 2, 3, 4]
+    # equal points are taken in order, none twice
+    assert windows.core_set(np.zeros((4, 2)), 3).tolist() == [0, 1, 2]
+
+
+@given(seed=st.integers(0, 1000), count=st.integers(1, 30))
+def test_a_core_set_leaves_no_point_farther_than_twice_the_best_radius(seed, count):
+    # Gonzalez 1985: the greedy radius is at most twice the optimal one, so of any other choice of as many points
+    values = np.random.default_rng(seed).normal(size=(40, 3))
+
+    def radius(rows) -> float:
+        return np.linalg.norm(values[:, None] - values[rows], axis=2).min(axis=1).max()
+
+    chosen = windows.core_set(values, count)
+    assert len(set(chosen.tolist())) == count
+    others = [np.random.default_rng([seed, n]).choice(40, count, replace=False) for n in range(20)]
+    assert radius(chosen) <= 2 * min(map(radius, others))
+
+
+def test_the_core_set_has_as_many_windows_as_asked_for():
+    data = windows.training(split()[0])
+    part = windows.subset(data, 0.3, "core_set")
+    assert len(part.inputs) == round(0.3 * len(data.inputs))
+    assert (np.diff(part.inputs.init_time) > np.timedelta64(0, "D")).all()
+    np.testing.assert_array_equal(part.targets, windows.subset(data, 0.3, "core_set").targets)
+
+
+def test_a_scaled_fold_is_standard_in_the_weeks_that_scale_it():
+    held = windows.fold(windows.training(split()[0]), CONFIG, -1)
+    scaled = held.scaled(held.fit.series)
+    np.testing.assert_allclose(scaled.fit.series.mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(scaled.fit.series.std(axis=0), 1)
+    # windows and weeks on one scale
+    np.testing.assert_array_equal(scaled.fit.series[scaled.fit.places()][:, :4], scaled.fit.inputs.values)
+    np.testing.assert_array_equal(scaled.fit.series[scaled.fit.places()][:, 4:], scaled.fit.targets)
+    seen = windows.subset(held.fit, 0.1, "latest").seen()
+    assert len(seen) == round(0.1 * len(held.fit.inputs)) + 7
+    # validation windows are scaled by the weeks fitted on, not by their own
+    np.testing.assert_allclose(
+        scaled.validate.targets, (held.validate.targets - held.fit.series.mean(axis=0)) / held.fit.series.std(axis=0)
+    )
+
+
+def test_weeks_in_which_a_mode_is_constant_cannot_scale():
+    held = windows.fold(windows.training(split()[0]), CONFIG, -1)
+    with pytest.raises(ValueError, match=r"a constant mode cannot be scaled: .* search\.two_step\.scaler: training"):
+        held.scaled(held.fit.series[:1])
 
 
 @pytest.mark.parametrize("order", ["newest_first", "oldest_first"])

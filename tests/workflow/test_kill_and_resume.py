@@ -18,7 +18,7 @@ TRIALS = "results/tiny/search/short/trials.parquet"
 LOGS = "results/tiny/search/short/trials"
 # long enough to be killed in the middle, twice
 LONGER = (*TINY, "--config", "search={trials: 40, epochs: 200, two_step: {fraction: 0.5, top: 0.1}}")
-COMPARED = ["number", "step", "parent", "budget", "point", "loss", "error", "parameters"]
+COMPARED = ["number", "step", "parent", "budget", "share", "point", "loss", "error", "parameters"]
 
 
 def logged(folder: Path) -> bytes:

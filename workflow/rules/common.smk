@@ -70,9 +70,16 @@ def verification(protocol):
 
 
 def figure_files():
-    """All figures of the experiment; event weeks and probes only where there are some."""
+    """All figures of the experiment; event weeks, probes, second step and objective only where there are some."""
     drawn = ["coefficients", "skill", "trajectory", "architectures", "rmse_map", "methods"]
     drawn += ["probes"] if EXPERIMENT.verify.probes else []
+    drawn += ["two_step"] if EXPERIMENT.search.two_step else []
+    drawn += ["pareto"] if EXPERIMENT.search.second_objective else []
     names = ["spectrum", "modes"] + [f"{name}_{protocol}" for protocol in PROTOCOLS for name in drawn]
     names += [f"events_{protocol}" for protocol in PROTOCOLS if EXPERIMENT.events(protocol)]
-    return [f"{RESULTS}/figures/{name}.png" for name in names]
+    return [f"{RESULTS}/figures/{name}.png" for name in names] + search_reports()
+
+
+def search_reports():
+    """What the two steps of a search have shown, of each protocol."""
+    return [f"{RESULTS}/search/{protocol}/two_step.json" for protocol in PROTOCOLS if EXPERIMENT.search.two_step]

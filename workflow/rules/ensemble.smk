@@ -20,7 +20,6 @@ rule ensemble:
         runtime=EXPERIMENT.resources.minutes,
     params:
         config=section("windows"),
-        training=section("training"),
         code=code("ensemble"),
     script:
         "../scripts/ensemble.py"

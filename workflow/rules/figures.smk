@@ -172,6 +172,65 @@ rule figure_architectures:
         "../scripts/figure_architectures.py"
 
 
+rule figure_two_step:
+    input:
+        trials=f"{RESULTS}/search/{{protocol}}/trials.parquet",
+        train=f"{RESULTS}/windows/{{protocol}}/train.nc",
+        test_inputs=f"{RESULTS}/windows/{{protocol}}/test_inputs.nc",
+    output:
+        figure=report(
+            f"{RESULTS}/figures/two_step_{{protocol}}.png",
+            caption="../report/two_step.rst",
+            category="Search",
+            labels={"figure": "two steps", "protocol": "{protocol}"},
+        ),
+    log:
+        f"{RESULTS}/logs/figure_two_step_{{protocol}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figure_two_step_{{protocol}}.tsv"
+    conda:
+        "../../envs/podnas.yaml"
+    resources:
+        mem_mb=EXPERIMENT.resources.small_mem_mb,
+        runtime=EXPERIMENT.resources.minutes,
+    params:
+        share=EXPERIMENT.search.two_step.fraction if EXPERIMENT.search.two_step else None,
+        stamp=lambda wildcards: stamp(wildcards.protocol),
+        code=code("figure_two_step"),
+    script:
+        "../scripts/figure_two_step.py"
+
+
+rule figure_pareto:
+    input:
+        trials=f"{RESULTS}/search/{{protocol}}/trials.parquet",
+        train=f"{RESULTS}/windows/{{protocol}}/train.nc",
+        test_inputs=f"{RESULTS}/windows/{{protocol}}/test_inputs.nc",
+    output:
+        figure=report(
+            f"{RESULTS}/figures/pareto_{{protocol}}.png",
+            caption="../report/pareto.rst",
+            category="Search",
+            labels={"figure": "Pareto set", "protocol": "{protocol}"},
+        ),
+        table=f"{RESULTS}/search/{{protocol}}/pareto.csv",
+    log:
+        f"{RESULTS}/logs/figure_pareto_{{protocol}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figure_pareto_{{protocol}}.tsv"
+    conda:
+        "../../envs/podnas.yaml"
+    resources:
+        mem_mb=EXPERIMENT.resources.small_mem_mb,
+        runtime=EXPERIMENT.resources.minutes,
+    params:
+        measure=EXPERIMENT.search.second_objective,
+        stamp=lambda wildcards: stamp(wildcards.protocol),
+        code=code("figure_pareto"),
+    script:
+        "../scripts/figure_pareto.py"
+
+
 rule figure_events:
     input:
         maps=f"{RESULTS}/scores/{{protocol}}_maps.nc",

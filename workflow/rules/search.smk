@@ -13,7 +13,7 @@ rule search:
     priority: 10
     conda:
         "../../envs/podnas.yaml"
-    threads: EXPERIMENT.resources.search_threads
+    threads: max(EXPERIMENT.resources.search_threads, EXPERIMENT.search.ranks)
     resources:
         mem_mb=EXPERIMENT.resources.network_mem_mb,
         runtime=EXPERIMENT.resources.search_minutes,
@@ -52,3 +52,26 @@ rule retrain:
         code=code("retrain"),
     script:
         "../scripts/retrain.py"
+
+
+rule two_step:
+    input:
+        trials=f"{RESULTS}/search/{{protocol}}/trials.parquet",
+    output:
+        report=f"{RESULTS}/search/{{protocol}}/two_step.json",
+        html=report(
+            f"{RESULTS}/search/{{protocol}}/two_step.html", caption="../report/two_step_report.rst", category="Search"
+        ),
+    log:
+        f"{RESULTS}/logs/two_step_{{protocol}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/two_step_{{protocol}}.tsv"
+    conda:
+        "../../envs/podnas.yaml"
+    resources:
+        mem_mb=EXPERIMENT.resources.small_mem_mb,
+        runtime=EXPERIMENT.resources.minutes,
+    params:
+        code=code("two_step"),
+    script:
+        "../scripts/two_step.py"

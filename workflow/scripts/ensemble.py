@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from podnas import artifacts, provenance, windows
-from podnas.config import TrainingConfig, WindowsConfig
+from podnas.config import WindowsConfig
 from podnas.ensemble import combine
 from podnas.networks import store
 from podnas.networks.build import predict
@@ -16,15 +16,17 @@ def main(
     ensemble: Path,
     best: Path,
     window: WindowsConfig,
-    training: TrainingConfig,
 ) -> None:
     dataset = artifacts.read_windows(train, artifacts.TRAINING)
     test = artifacts.read_windows(test_inputs, artifacts.INPUTS)
     periods = [windows.inputs(part, windows.scaler(dataset)) for part in (dataset, test)]
-    files = [catalogue.parent / member["file"] for member in artifacts.read_json(catalogue)["members"]]
-    networks = [store.load(file) for file in files]
-    settings = (window, training.output_scale)
-    members = [[predict(network, inputs, *settings) for network in networks] for inputs in periods]
+    catalogued = artifacts.read_json(catalogue)["members"]
+    # the output scale may be a hyperparameter of the search: each member has its own
+    networks = [
+        (store.load(catalogue.parent / member["file"]), member["recipe"]["settings"]["output_scale"])
+        for member in catalogued
+    ]
+    members = [[predict(network, inputs, window, scale) for network, scale in networks] for inputs in periods]
     for path, forecasts in (
         (ensemble, (combine.mean(members[0]), combine.mean(members[1]))),
         (best, (members[0][0], members[1][0])),
@@ -41,5 +43,4 @@ if __name__ == "__main__":
             Path(snakemake.output.recurrent_ensemble),
             Path(snakemake.output.recurrent_best),
             WindowsConfig.model_validate(snakemake.params.config),
-            TrainingConfig.model_validate(snakemake.params.training),
         )

@@ -7,19 +7,23 @@ from typing import Any
 
 import pandas as pd
 
+WHOLE = 1 - 1e-9  # a budget or share that is all, products of halving rounded
+
 
 def top_k(trials: pd.DataFrame, members: int) -> list[dict[str, Any]]:
-    """The best different architectures by loss, best first: rows with trial and point.
+    """The best different points by loss, best first: rows with trial and point.
 
-    Where a second step was run, only its trials count: losses of different budgets do not compare. Raises ValueError
-    when fewer architectures than members finished.
+    Only trials of the last step count, on all windows and with all epochs: losses of different budgets do not compare.
+    Raises ValueError when fewer points than members finished so.
     """
-    last = trials[(trials.step == trials.step.max()) & trials.loss.notna()]
+    whole = (trials.step == trials.step.max()) & (trials.budget >= WHOLE) & (trials.share >= WHOLE)
+    last = trials[whole & trials.loss.notna()]
     ranked = last.sort_values(["loss", "number"]).drop_duplicates("point")
     if len(ranked) < members:
         raise ValueError(
-            f"ensemble.members is {members}, but the search finished only {len(ranked)} different architectures in its "
-            "last step; lower ensemble.members or raise search.trials (or search.two_step.top)"
+            f"ensemble.members is {members}, but the search finished only {len(ranked)} different points in its last "
+            "step on all windows with all epochs; lower ensemble.members or raise search.trials (or "
+            "search.two_step.top, or search.halving.least)"
         )
     best = ranked.head(members)
     return [{"trial": int(row.number), "point": json.loads(row.point)} for row in best.itertuples()]

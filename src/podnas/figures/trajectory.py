@@ -22,7 +22,7 @@ WINDOW = 100  # trials of the moving average, as SC20's figure of its search
 def draw(trials: pd.DataFrame, stamps: Sequence[style.Stamp]) -> Figure:
     """Loss by trial and running best of each step, where there are many their moving mean; loss by parameters.
 
-    trials: number, step, budget, loss (1 - validation R²; NaN: failed), parameters, as the search room writes it.
+    trials: number, step, share, loss (1 - validation R²; NaN: failed), parameters, as the search room writes it.
     """
     trials = trials.sort_values("number")
     figure = style.figure(3.3, stamps)
@@ -48,7 +48,7 @@ def _order(axes: Axes, part: pd.DataFrame, step: int, top: float) -> None:
     light, dark, marker = STEPS[step]
     done = part.dropna(subset="loss")
     near, far = done[done["loss"] <= top], done[done["loss"] > top]
-    share = f"{100 * float(part['budget'].iloc[0]):g} % of training windows"
+    share = f"{100 * float(part['share'].iloc[0]):g} % of training windows"
     look = _look(part, light, dark)
     axes.plot(near["number"], near["loss"], marker, label=f"step {step}: trial on {share}", **look)
     axes.plot(far["number"], [top] * len(far), "^", label="_beyond", **look)

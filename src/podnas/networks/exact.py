@@ -7,6 +7,7 @@ workspace of 10 numbers a unit, step and window of a batch. Nothing is compiled 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -31,10 +32,11 @@ def forecast(job: Job, inputs: Array) -> Array:
 
 
 def _advance(job: Job) -> State:
+    started = time.perf_counter()
     run = _Run(job)
     state = job.state
     while state.error is None and state.epochs < job.epochs:
-        state = run.epoch(state)
+        state = job.in_time(run.epoch(state), started)
     return state
 
 
@@ -69,7 +71,8 @@ class _Run:
             return state
         parameters, first, second = map(self.program.unpack, (self.weights, self.first, self.second))
         state = replace(state, parameters=parameters, first=first, second=second)
-        return job.judged(state, self.predict(job.arrays.held_inputs))
+        state = job.judged(state, self.predict(job.arrays.held_inputs))
+        return job.timed(state, lambda: self.predict(job.arrays.held_inputs)) if last else state
 
     def predict(self, inputs: Array) -> Array:
         outputs = np.empty((*inputs.shape[:2], self.loss_weights.shape[1]), np.float32)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Self, overload
 
 from podnas.networks import engines
 from podnas.networks.engines import Engine
@@ -50,13 +51,27 @@ class Lanes:
         if self.engine.together == 1:
             self._dispatch()
 
-    def finished(self) -> Finished:
-        """The next job that is finished; waits for it. Raises LookupError where none was submitted."""
+    @overload
+    def finished(self) -> Finished: ...
+
+    @overload
+    def finished(self, timeout_s: float | None) -> Finished | None: ...
+
+    def finished(self, timeout_s: float | None = None) -> Finished | None:
+        """The next job that is finished; waits for it, so long at most, and gives None where none is then.
+
+        Raises LookupError where none was submitted.
+        """
+        ends = None if timeout_s is None else time.monotonic() + timeout_s
         while not self.done:
             self._dispatch()
             if not self.running:
                 raise LookupError("no job is under way")
-            for future in wait(self.running, return_when=FIRST_COMPLETED).done:
+            left = None if ends is None else max(0.0, ends - time.monotonic())
+            ended = wait(self.running, left, FIRST_COMPLETED).done
+            if not ended and left is not None:
+                return None
+            for future in ended:
                 self._collect(future, self.running.pop(future))
         return self.done.popleft()
 

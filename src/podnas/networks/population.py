@@ -6,7 +6,8 @@ two calls of 10 epochs give what one of 20 gives. `engines.py` says what can adv
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -59,6 +60,7 @@ class State:
     best_r2: float = float("nan")
     best_epoch: int = 0  # counted from 1
     seconds: float = 0.0  # of a worker, over all epochs
+    inference_seconds: float = float("nan")  # of the forecast of one window, where it was timed
     error: str | None = None
 
     def chosen(self) -> Array:
@@ -79,6 +81,8 @@ class Job:
     arrays: Arrays
     epochs: int
     keep_best: bool  # keep the parameters of the epoch with the lowest validation loss
+    limit_s: float | None = None  # a member that is not done after so long gets an error
+    timings: int = 0  # forecasts of the validation windows that are timed after the last epoch
 
     def layers(self) -> list[Layer]:
         """The member's architecture."""
@@ -112,6 +116,33 @@ class Job:
         if self.keep_best and loss < state.best_loss:
             return replace(state, best_parameters=state.parameters, best_loss=loss, best_r2=r2, best_epoch=state.epochs)
         return state
+
+    def timed(self, state: State, forecast: Callable[[], Array]) -> State:
+        """The state with the time of one window: the shortest of `timings` forecasts of all validation windows.
+
+        They come after the one that is judged, so nothing is compiled or first read from memory in them. What else runs
+        on the core can only lengthen a forecast: on a busy machine medians vary ten times as much.
+        """
+        if not self.timings:
+            return state
+        seconds = []
+        for _ in range(self.timings):
+            started = time.perf_counter()
+            forecast()
+            seconds.append(time.perf_counter() - started)
+        return replace(state, inference_seconds=min(seconds) / len(self.arrays.held_inputs))
+
+    def in_time(self, state: State, started: float) -> State:
+        """The state after an epoch, or the member as it came with an error where time is up and epochs are left.
+
+        `started` is what time.perf_counter() was. What is done with its last epoch is kept, however late.
+        """
+        late = self.limit_s is not None and time.perf_counter() - started > self.limit_s
+        if state.error is not None or state.epochs >= self.epochs or not late:
+            return state
+        done = f"{state.epochs} of {self.epochs} epochs are done"
+        limit = (self.limit_s or 0) / 60
+        return replace(self.state, error=f"took longer than search.trial_limit_minutes, {limit:g}, of which {done}")
 
     def diverged(self, state: State) -> State:
         """The member as it came, with the error that its numbers are not finite any more after `state`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from podnas import artifacts
-from podnas.networks import build, checkpoint, population, store
+from podnas.networks import build, checkpoint, population, space, store
 from podnas.networks.engines import Engine
 from podnas.networks.lanes import Finished, Lanes
 from podnas.networks.population import Arrays, Job, Member, State
@@ -39,18 +40,24 @@ def retrain(
 
     A member that an earlier, killed run finished for the same point, seed, recipe and `identity` (hashes of data and
     code, versions of libraries) is kept as it is; one that it had begun goes on from its checkpoint.
-    `points` are rows with trial (its number) and point. Raises ArithmeticError when a member's training diverges.
+    `points` are rows with trial (its number) and point; settings of training that a point holds are laid over the
+    recipe's, as the member's record says. Raises ArithmeticError when a member's training diverges.
     """
     plans = [_plan(number, row, recipe, seed, identity) for number, row in enumerate(points)]
     records = {plan["file"]: record for plan in plans if (record := _finished(folder, plan))}
     for record in records.values():
         report(record)
     missing = {plan["file"]: plan for plan in plans if plan["file"] not in records}
-    blocks = {plan["held_out_block"] for plan in missing.values()}
-    arrays = {block: held_out(data, recipe, block) for block in blocks}
+
+    @cache
+    def arrays(block: int, output_scale: float) -> Arrays:
+        settings = recipe.settings.model_copy(update={"output_scale": output_scale})
+        return held_out(data, replace(recipe, settings=settings), block)
+
     with Lanes(engine, workers) as lanes:
         for plan in missing.values():
-            begun = _begun(plan, arrays[plan["held_out_block"]], recipe, folder)
+            settings = space.settings(plan["point"], recipe.settings)
+            begun = _begun(plan, arrays(plan["held_out_block"], settings.output_scale), recipe, folder)
             lanes.submit(plan["file"], _next_slice(begun, recipe))
         while len(records) < len(plans):
             done = lanes.finished()
@@ -84,8 +91,9 @@ def held_out(data: Training, recipe: Recipe, block: int) -> Arrays:
 
 
 def job(point: Point, seed: int, arrays: Arrays, recipe: Recipe) -> Job:
-    """Training of one architecture from its initial weights."""
-    return population.job(Member(point, seed, recipe.settings), arrays, recipe)
+    """Training of one point from its initial weights; `arrays` are of its output scale."""
+    member = Member(space.architecture(point), seed, space.settings(point, recipe.settings))
+    return population.job(member, arrays, recipe)
 
 
 def model(point: Point, state: State, data: Training, recipe: Recipe) -> keras.Model:
@@ -105,7 +113,7 @@ def _plan(
         "point": dict(row["point"]),
         "seed": network_seed(seed, number),
         "held_out_block": number % recipe.windows.validation_blocks,
-        "recipe": recipe.record(),
+        "recipe": replace(recipe, settings=space.settings(row["point"], recipe.settings)).record(),
         **identity,
     }
 

@@ -1,9 +1,12 @@
-"""The SC20 search space of stacked LSTMs (Maulik et al. 2020, §III): which architectures there are. No Keras here.
+"""The SC20 search space of stacked LSTMs (Maulik et al. 2020, §III), and the settings of training beside it. No Keras.
 
 Five variable nodes, each Identity or an LSTM that returns sequences. After each node a merge adds, to the node's
 output, skips from up to two anchors before it: the input and the merges so far. A skip whose width differs is first
 projected by a Dense layer to the node's width; the sum goes through ReLU. A merge without a skip passes its node on,
 as in the software of the time. A constant LSTM as wide as the output closes the network.
+
+A point holds the values of an architecture and of those settings of training that are searched, under the names that
+they have in `training`. What an architecture is depends on the former alone.
 """
 
 from __future__ import annotations
@@ -12,14 +15,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace
+from ConfigSpace import (
+    CategoricalHyperparameter,
+    ConfigurationSpace,
+    OrdinalHyperparameter,
+    UniformFloatHyperparameter,
+    UniformIntegerHyperparameter,
+)
+
+from podnas.config import HyperparametersConfig, RangeConfig, SearchConfig, TrainingConfig
 
 NODES = 5
 WIDTHS = (16, 32, 48, 64, 80, 96)
 REACH = 2
 IDENTITY = "identity"
+HYPERPARAMETERS = frozenset(HyperparametersConfig.model_fields)
+WHOLE = frozenset({"batch_size"})  # hyperparameters that are whole numbers
 
 Point = Mapping[str, object]
+Dimension = OrdinalHyperparameter | UniformFloatHyperparameter | UniformIntegerHyperparameter
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,44 @@ def architecture_space(seed: int = 0) -> ConfigurationSpace:
     space.add([CategoricalHyperparameter(f"node_{node}", choices) for node in range(1, NODES + 1)])
     space.add([CategoricalHyperparameter(f"skip_{node}_{anchor}", [0, 1]) for node, anchor in skips()])
     return space
+
+
+def search_space(config: SearchConfig) -> ConfigurationSpace:
+    """The architectures, and the hyperparameters that the configuration asks for; choices are ordered numbers."""
+    space = architecture_space()
+    space.add([_hyperparameter(name, given) for name, given in config.hyperparameters.ranges().items()])
+    return space
+
+
+def evolved() -> list[str]:
+    """Names of the variables of the architecture: those that AgEBO evolves, while it optimises the others."""
+    return list(architecture_space())
+
+
+def _hyperparameter(name: str, given: RangeConfig) -> Dimension:
+    ends = [value for value in (given.low, given.high) if value is not None]
+    values = [_number(name, value) for value in given.choices or ends]
+    if given.choices:
+        return OrdinalHyperparameter(name, sorted(set(values)))
+    kind = UniformIntegerHyperparameter if name in WHOLE else UniformFloatHyperparameter
+    return kind(name, values[0], values[1], log=given.log)
+
+
+def _number(name: str, value: float) -> float:
+    """The value as training has it: a batch size is a whole number."""
+    number: float = getattr(TrainingConfig.model_validate({name: value}), name)
+    return number
+
+
+def architecture(point: Point) -> Point:
+    """The point without the settings of training."""
+    return {name: value for name, value in point.items() if name not in HYPERPARAMETERS}
+
+
+def settings(point: Point, training: TrainingConfig) -> TrainingConfig:
+    """How the point's network is trained: the settings that it has, and the others as they are configured."""
+    own = {name: value for name, value in point.items() if name in HYPERPARAMETERS}
+    return TrainingConfig.model_validate({**training.model_dump(), **own}) if own else training
 
 
 def stacked_lstm(units: int, layers: int) -> Point:

@@ -8,6 +8,7 @@ power of two, and on no architecture; it is kept on disk for other processes.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -169,6 +170,7 @@ class _Run:
     """Members on the device, from their states to their epochs."""
 
     def __init__(self, plan: Plan, jobs: list[Job], lines: list[Line]) -> None:
+        self.started = time.perf_counter()
         self.plan, self.jobs, self.states = plan, jobs, [job.state for job in jobs]
         self.placed = [Placed(line, plan) for line in lines]
         self.added = (1 << (len(jobs) - 1).bit_length()) - len(jobs)  # copies of the first member, thrown away
@@ -196,10 +198,25 @@ class _Run:
             last = epoch + 1 == togo
             batches = batches if last else self._batches(epoch + 1)  # while the device works
             self._count(np.asarray(losses), np.asarray(sound), batches[0].shape[1])
+            if all(state.error is not None for state in self.states):
+                break
             if job.keep_best or last:
-                better = self._judge(np.asarray(_forecasts(self.plan, stack.parameters, self.members, self.windows)))
+                better = self._judge(self._forecasts(stack.parameters))
                 best = best and _keep(best, stack.parameters, better)
+        self._time(stack.parameters)
         return self._taken(stack, best)
+
+    def _forecasts(self, weights: Weights) -> Array:
+        return np.asarray(_forecasts(self.plan, weights, self.members, self.windows))
+
+    def _time(self, weights: Weights) -> None:
+        """Time the forecasts: all members are padded to one shape, so each gets an equal share."""
+        job = self.jobs[0]
+        if not job.timings or all(state.error is not None for state in self.states):
+            return
+        together = job.timed(job.state, lambda: self._forecasts(weights)).inference_seconds
+        share = together / (len(self.jobs) + self.added)
+        self.states = [replace(state, inference_seconds=share) for state in self.states]
 
     def _filled(self, each: Sequence[Any]) -> list[Any]:
         return [*each, *[each[0]] * self.added]
@@ -224,19 +241,20 @@ class _Run:
         return self._stacked(rows), self._stacked(rates.astype(np.float32)), self._stacked(steps.astype(np.uint32))
 
     def _count(self, losses: Array, sound: Array, steps: int) -> None:
-        """Take an epoch's losses (members,) into the states; those that diverged stay as they are."""
+        """Take an epoch's losses (members,) into the states; those that diverged or are late stay as they came."""
         for number, (job, state) in enumerate(zip(self.jobs, self.states, strict=True)):
             if state.error is not None:
                 continue
             if not sound[number]:
                 self.states[number] = job.diverged(state)
                 continue
-            self.states[number] = replace(
+            after = replace(
                 state,
                 epochs=state.epochs + 1,
                 steps=state.steps + steps,
                 losses=(*state.losses, float(losses[number])),
             )
+            self.states[number] = job.in_time(after, self.started)
 
     def _judge(self, forecasts: Array) -> Array:
         """Score the members' forecasts (members, batches, size, steps, modes); whether each is its best so far."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing import parent_process
@@ -52,9 +53,9 @@ def advance(jobs: Sequence[Job]) -> list[State]:
 def _advance(job: Job) -> State:
     if job.state.error is not None or job.state.epochs >= job.epochs:
         return job.state
+    started = time.perf_counter()
     settings = job.member.settings
-    # what is drawn beside weights and batches: dropout and noise, other ones after a pause
-    keras.utils.set_random_seed((job.member.seed + job.state.steps) % 2**32)
+    keras.utils.set_random_seed(job.member.seed)
     layers = job.layers()
     network = build.model(layers, job.arrays.inputs.shape[1], settings.dropout, settings.input_noise)
     optimizer = keras.optimizers.Adam(
@@ -68,7 +69,7 @@ def _advance(job: Job) -> State:
     moments = _Moments(network, optimizer, job)
     moments.put(job.state)
     network.compile(optimizer, _Loss(job.loss_weights()), jit_compile=False)
-    judge = _Judge(job, network, moments)
+    judge = _Judge(job, network, moments, started)
     rows = np.concatenate([job.batches(epoch) for epoch in range(job.state.epochs, job.epochs)])
     network.fit(
         _dataset(job, rows),
@@ -121,11 +122,19 @@ class _Moments:
 
 
 class _Judge(keras.callbacks.Callback):  # type: ignore[misc]
-    """Keeps the state after each epoch; stops a member that diverged."""
+    """Keeps the state after each epoch; stops a member that diverged or whose time is up."""
 
-    def __init__(self, job: Job, network: keras.Model, moments: _Moments) -> None:
+    def __init__(self, job: Job, network: keras.Model, moments: _Moments, started: float) -> None:
         super().__init__()
         self.job, self.network, self.moments, self.state = job, network, moments, job.state
+        self.started = started
+
+    def on_epoch_begin(self, _: int, logs: object = None) -> None:
+        # dropout and noise: those of this epoch, whether there was a pause before it or not
+        drawing = [layer for layer in self.network.layers if hasattr(layer, "seed_generator")]
+        for number, layer in enumerate(drawing):
+            key = np.random.SeedSequence([self.job.member.seed, 2, self.state.epochs, number])
+            layer.seed_generator.state.assign(key.generate_state(2))
 
     def on_epoch_end(self, _: int, logs: dict[str, float] | None = None) -> None:
         job, state = self.job, self.state
@@ -140,8 +149,14 @@ class _Judge(keras.callbacks.Callback):  # type: ignore[misc]
             steps=int(self.moments.optimizer.iterations), losses=(*state.losses, loss),
         )  # fmt: skip
         if job.keep_best or state.epochs == job.epochs:
-            state = job.judged(state, np.asarray(self.network(job.arrays.held_inputs, training=False)))
-        self.state = state
+            state = job.judged(state, self._forecast())
+        if state.epochs == job.epochs:
+            state = job.timed(state, self._forecast)
+        self.state = job.in_time(state, self.started)
+        self.network.stop_training = self.state.error is not None
+
+    def _forecast(self) -> Array:
+        return np.asarray(self.network(self.job.arrays.held_inputs, training=False))
 
 
 def _dataset(job: Job, rows: Array) -> tf.data.Dataset:

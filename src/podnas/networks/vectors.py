@@ -7,33 +7,22 @@ small matrices need neither copies nor calls of a library. Arrays are flat (1-D)
 
 from __future__ import annotations
 
-import hashlib
 import operator
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import llvmlite.binding as llvm
 import numba
-import pooch
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
-# Numba looks at the file of a function only to tell whether what it compiled is stale, not at what the function calls
-_SOURCES = b"".join((Path(__file__).parent / name).read_bytes() for name in ("vectors.py", "kernels.py"))
-_CACHE = Path(os.environ.get("NUMBA_CACHE_DIR") or pooch.os_cache("podnas"))
-numba.config.CACHE_DIR = str(_CACHE / "kernels" / hashlib.sha256(_SOURCES).hexdigest()[:12])
-try:
-    Path(numba.config.CACHE_DIR).mkdir(parents=True, exist_ok=True)
-except OSError as error:
-    raise ValueError(
-        f"{numba.config.CACHE_DIR} cannot be made ({error.strerror}); set NUMBA_CACHE_DIR to a folder where compiled "
-        "kernels can be kept"
-    ) from error
+from podnas import compiled
+
+compiled.keep("kernels", *(Path(__file__).parent / name for name in ("vectors.py", "kernels.py")))
 
 
 def _avx512() -> bool:

@@ -16,6 +16,7 @@ from podnas.search.log import TrialLog
 from podnas.search.protocol import Outcome, Search, Trial
 
 Report = Callable[[Outcome, bool], None]  # an outcome, and whether an earlier run made it
+Stop = Callable[[], bool]  # whether no more trials are to be begun
 
 
 class Evaluator(Protocol):
@@ -25,20 +26,40 @@ class Evaluator(Protocol):
         """Begin a trial."""
         ...
 
-    def finished(self) -> Outcome:
-        """The outcome of the next trial that is done; waits for it."""
+    def finished(self, timeout_s: float | None = None) -> Outcome | None:
+        """The outcome of the next trial that is done; waits for it, and gives None where the time is over before.
+
+        Raises LookupError where none is under way.
+        """
         ...
 
 
-def run(search: Search, evaluator: Evaluator, log: TrialLog, report: Report, lanes: int = 1) -> list[Outcome]:
-    """Run a search to its end and return all its outcomes in the order of their numbers."""
-    return _Run(search, evaluator, log, report).outcomes(lanes)
+def never() -> bool:
+    """A search without limit."""
+    return False
+
+
+def run(
+    search: Search, evaluator: Evaluator, log: TrialLog, report: Report, lanes: int = 1, stop: Stop = never
+) -> list[Outcome]:
+    """Run a search to its end and return all its outcomes in the order of their numbers.
+
+    Once `stop` says so, no more are asked for: those under way are waited for and returned with the others.
+    """
+    return _Run(search, evaluator, log, report, stop).outcomes(lanes)
+
+
+def checked(outcome: Outcome) -> Outcome:
+    """The outcome; a failed one where its loss is no finite number."""
+    if outcome.loss is None or math.isfinite(outcome.loss):
+        return outcome
+    return replace(outcome, loss=None, error=f"the loss is {outcome.loss}: training diverged")
 
 
 class _Run:
-    def __init__(self, search: Search, evaluator: Evaluator, log: TrialLog, report: Report) -> None:
-        self.search, self.evaluator, self.log, self.report = search, evaluator, log, report
-        self.kept = {outcome.trial.number: outcome for outcome in log.read()}
+    def __init__(self, search: Search, evaluator: Evaluator, log: TrialLog, report: Report, stop: Stop) -> None:
+        self.search, self.evaluator, self.log, self.report, self.stop = search, evaluator, log, report, stop
+        self.kept = {outcome.trial.number: outcome for outcome in reversed(log.read())}
         self.under_way: deque[Trial] = deque()
         self.done: dict[int, Outcome] = {}
 
@@ -56,6 +77,8 @@ class _Run:
         return told
 
     def _ask(self, count: int) -> None:
+        if self.stop():
+            return
         for trial in self.search.ask(count):
             self.under_way.append(trial)
             if trial.number in self.kept:
@@ -75,8 +98,9 @@ class _Run:
 
     def _take(self) -> None:
         outcome = self.evaluator.finished()
-        if outcome.loss is not None and not math.isfinite(outcome.loss):
-            outcome = replace(outcome, loss=None, error=f"the loss is {outcome.loss}: training diverged")
+        if outcome is None:
+            return
+        outcome = checked(outcome)
         self.log.append(outcome)
         self.done[outcome.trial.number] = outcome
         self.report(outcome, False)

@@ -6,54 +6,85 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ConfigSpace import ConfigurationSpace
+import numpy as np
 
-from podnas.search.points import mutate, sample, stream
+from podnas.search.encoding import Encoding
+from podnas.search.numbers import Numbers
+from podnas.search.points import stream
 from podnas.search.protocol import Outcome, Trial
 
 Member = tuple[int, dict[str, Any], float]  # trial number, point, loss
 
 
-class AgedEvolution:
-    """Random points until the population is full; then children of the best of a sample, the oldest member dying.
+class Population:
+    """The last members that finished, first in, first out; a failed trial never enters."""
 
-    A child is a copy of its parent with exactly one value changed. A failed trial never enters the population.
+    def __init__(self, size: int, sample_size: int) -> None:
+        self.members: deque[Member] = deque(maxlen=size)
+        self.size = size
+        self.sample_size = sample_size
+
+    def take(self, outcomes: Sequence[Outcome]) -> None:
+        """Let finished trials in; the oldest die."""
+        for outcome in outcomes:
+            if outcome.loss is not None:
+                self.members.append((outcome.trial.number, dict(outcome.trial.point), outcome.loss))
+
+    def parent(self, random: np.random.Generator) -> Member | None:
+        """The best of a sample drawn without replacement; None until the population is full."""
+        if len(self.members) < self.size:
+            return None
+        drawn = random.choice(self.size, size=self.sample_size, replace=False).tolist()
+        return min((self.members[index] for index in drawn), key=lambda member: member[2])
+
+    def state(self) -> list[Any]:
+        """Members from the oldest to the youngest, as JSON."""
+        return [list(member) for member in self.members]
+
+    def restore(self, members: Sequence[Any]) -> None:
+        """The members that `state` gave."""
+        self.members.clear()
+        self.members.extend((number, dict(point), loss) for number, point, loss in members)
+
+
+class AgedEvolution:
+    """Random points until the population is full; then children of the best of a sample.
+
+    A child is a copy of its parent with exactly one value changed.
     """
 
-    def __init__(self, space: ConfigurationSpace, trials: int, seed: int, population: int, sample_size: int) -> None:
-        self.space = space
-        self.trials = trials
+    def __init__(self, encoding: Encoding, numbers: Numbers, seed: int, population: int, sample_size: int) -> None:
+        self.encoding = encoding
+        self.numbers = numbers
         self.seed = seed
-        self.sample_size = sample_size
-        self.population: deque[Member] = deque(maxlen=population)
-        self.asked = 0
+        self.population = Population(population, sample_size)
 
     def ask(self, count: int) -> list[Trial]:
         """Up to `count` new trials; never has to wait."""
-        numbers = range(self.asked, min(self.asked + count, self.trials))
-        self.asked += len(numbers)
-        return [self._propose(number) for number in numbers]
+        return [self._propose(number) for number in self.numbers.take(count)]
+
+    def begun(self, trials: Sequence[Trial]) -> None:
+        """Count trials that are under way elsewhere."""
+        for trial in trials:
+            self.numbers.note(trial.number)
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
-        """Take finished trials into the population, first in, first out."""
-        for outcome in outcomes:
-            if outcome.loss is not None:
-                self.population.append((outcome.trial.number, dict(outcome.trial.point), outcome.loss))
+        """Take finished trials into the population."""
+        self.begun([outcome.trial for outcome in outcomes])
+        self.population.take(outcomes)
 
     def state(self) -> dict[str, Any]:
-        """Number of trials asked for, and the population from oldest to youngest."""
-        return {"asked": self.asked, "population": [list(member) for member in self.population]}
+        """Numbers of the trials so far, and the population from oldest to youngest."""
+        return {"numbers": self.numbers.state(), "population": self.population.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue exactly from what `state` gave."""
-        self.asked = state["asked"]
-        self.population.clear()
-        self.population.extend((number, dict(point), loss) for number, point, loss in state["population"])
+        self.numbers.restore(state["numbers"])
+        self.population.restore(state["population"])
 
     def _propose(self, number: int) -> Trial:
         random = stream(self.seed, number)
-        if len(self.population) < (self.population.maxlen or 0):
-            return Trial(number, sample(self.space, random))
-        drawn = random.choice(len(self.population), size=self.sample_size, replace=False)
-        parent, point, _ = min((self.population[i] for i in drawn), key=lambda member: member[2])
-        return Trial(number, mutate(self.space, point, random), parent=parent)
+        parent = self.population.parent(random)
+        if parent is None:
+            return Trial(number, self.encoding.sample(random))
+        return Trial(number, self.encoding.mutate(parent[1], random), parent=parent[0])

@@ -1,4 +1,4 @@
-"""Points of a ConfigSpace as plain JSON objects: drawing one, changing one value."""
+"""Random numbers of a search's trials, and single points of a space where speed does not matter."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from ConfigSpace import Configuration, ConfigurationSpace
+from ConfigSpace import ConfigurationSpace
+
+from podnas.search.encoding import Encoding
 
 
 def stream(seed: int, number: int) -> np.random.Generator:
@@ -16,23 +18,9 @@ def stream(seed: int, number: int) -> np.random.Generator:
 
 def sample(space: ConfigurationSpace, random: np.random.Generator) -> dict[str, Any]:
     """A point drawn from the space's priors."""
-    space.seed(int(random.integers(2**31)))
-    return plain(space.sample_configuration())
+    return Encoding(space).sample(random)
 
 
 def mutate(space: ConfigurationSpace, point: Mapping[str, object], random: np.random.Generator) -> dict[str, Any]:
     """The point with exactly one active value changed to a different one."""
-    # a constant has nothing to change to
-    names = sorted(name for name in point if space[name].size > 1)
-    if not names:
-        raise ValueError(f"no value of {dict(point)} can change: every dimension of the space is constant")
-    chosen = space[names[int(random.integers(len(names)))]]
-    value = point[chosen.name]
-    while value == point[chosen.name]:
-        value = chosen.sample_value(seed=np.random.RandomState(int(random.integers(2**31))))
-    return plain(Configuration(space, values={**point, chosen.name: value}))
-
-
-def plain(configuration: Configuration) -> dict[str, Any]:
-    """Values as Python's own str, int, float and bool."""
-    return {name: value.item() if isinstance(value, np.generic) else value for name, value in configuration.items()}
+    return Encoding(space).mutate(point, random)

@@ -5,34 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ConfigSpace import ConfigurationSpace
-
-from podnas.search.points import sample, stream
+from podnas.search.encoding import Encoding
+from podnas.search.numbers import Numbers
+from podnas.search.points import stream
 from podnas.search.protocol import Outcome, Trial
 
 
 class RandomSearch:
-    """Draws `trials` points; outcomes change nothing."""
+    """Draws points; outcomes change nothing."""
 
-    def __init__(self, space: ConfigurationSpace, trials: int, seed: int) -> None:
-        self.space = space
-        self.trials = trials
+    def __init__(self, encoding: Encoding, numbers: Numbers, seed: int) -> None:
+        self.encoding = encoding
+        self.numbers = numbers
         self.seed = seed
-        self.asked = 0
 
     def ask(self, count: int) -> list[Trial]:
         """Up to `count` new trials."""
-        numbers = range(self.asked, min(self.asked + count, self.trials))
-        self.asked += len(numbers)
-        return [Trial(number, sample(self.space, stream(self.seed, number))) for number in numbers]
+        numbers = self.numbers.take(count)
+        return [Trial(number, self.encoding.sample(stream(self.seed, number))) for number in numbers]
+
+    def begun(self, trials: Sequence[Trial]) -> None:
+        """Count trials that are under way elsewhere."""
+        for trial in trials:
+            self.numbers.note(trial.number)
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
-        """Nothing is learnt."""
+        """Count finished trials; nothing is learnt."""
+        self.begun([outcome.trial for outcome in outcomes])
 
     def state(self) -> dict[str, Any]:
-        """Number of trials asked for."""
-        return {"asked": self.asked}
+        """Numbers of the trials so far."""
+        return {"numbers": self.numbers.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue exactly from what `state` gave."""
-        self.asked = state["asked"]
+        self.numbers.restore(state["numbers"])

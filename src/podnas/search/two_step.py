@@ -2,61 +2,122 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from podnas.search.numbers import Numbers
 from podnas.search.protocol import Outcome, Search, Trial
+
+Finished = tuple[int, dict[str, Any], float, float]  # trial number, point, budget, loss
 
 
 class TwoStep:
-    """Step 1 runs `inner` at budget `fraction`; when all its trials are told, step 2 repeats the best `top`.
+    """Step 1 runs `inner` on a share `fraction` < 1 of the windows; when all have finished, step 2 repeats the best.
 
-    Cost relative to one step is about fraction + top / trials, where a trial's cost is linear in its windows.
+    The best `top` are those of the largest budget, then of the least loss; each point counts once. Cost relative to one
+    step is about fraction + top / trials, where a trial's cost is linear in its windows.
+
+    Of several ranks, rank r of n takes the entries r, r + n, … of the best. What has begun anywhere is not repeated
+    again; where nothing is under way any more, a rank that is asked a second time takes what a lost rank has left.
     """
 
-    def __init__(self, inner: Search, trials: int, fraction: float, top: int) -> None:
+    def __init__(self, inner: Search, numbers: Numbers, fraction: float, top: int) -> None:
         self.inner = inner
-        self.trials = trials
         self.fraction = fraction
         self.top = top
-        self.told: list[tuple[int, dict[str, Any], float | None]] = []
-        self.second_asked = 0
+        # numbers of step 2 follow on those of step 1, however many these are
+        self.numbers = Numbers(sys.maxsize, numbers.rank, numbers.ranks)
+        self.running: dict[int, int] = {}  # step of each trial under way anywhere
+        self.finished: list[Finished] = []  # trials of step 1 that have a loss
+        self.repeated: set[int] = set()
+        self.chosen: list[Finished] | None = None
+        self.still = False
 
     def ask(self, count: int) -> list[Trial]:
-        """Trials of step 1; when all are told, of step 2; between the two, none."""
-        first = [replace(trial, budget=self.fraction) for trial in self.inner.ask(count)]
-        if first or len(self.told) < self.trials:
-            return first
-        chosen = self._best()[self.second_asked : self.second_asked + count]
-        numbers = range(self.trials + self.second_asked, self.trials + self.second_asked + len(chosen))
-        self.second_asked += len(chosen)
-        return [Trial(number, point, parent=parent) for number, (parent, point, _) in zip(numbers, chosen, strict=True)]
+        """Trials of step 1; when all have finished, of step 2; between the two, none."""
+        trials = [replace(trial, share=self.fraction) for trial in self.inner.ask(count)]
+        if not trials and 1 not in self.running.values():
+            trials = self._second(count)
+        for trial in trials:
+            self._note(trial)
+        return trials
+
+    def begun(self, trials: Sequence[Trial]) -> None:
+        """Trials under way elsewhere: step 2 waits for those of step 1, and does not repeat what it repeats already."""
+        new = [trial for trial in trials if trial.number not in self.numbers.known]
+        for trial in new:
+            self._note(trial)
+        self.inner.begun([trial for trial in new if _step(trial) == 1])
+        self.still = False
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
         """Outcomes of step 1 go on to the inner search; those of step 2 change nothing."""
-        first = [outcome for outcome in outcomes if outcome.trial.number < self.trials]
-        self.told += [(outcome.trial.number, dict(outcome.trial.point), outcome.loss) for outcome in first]
+        for outcome in outcomes:
+            self._note(outcome.trial)
+            del self.running[outcome.trial.number]
+        first = [outcome for outcome in outcomes if _step(outcome.trial) == 1]
+        for trial, loss in [(outcome.trial, outcome.loss) for outcome in first]:
+            if loss is not None:
+                self.finished.append((trial.number, dict(trial.point), trial.budget, loss))
         self.inner.tell(first)
+        self.chosen, self.still = None, False
 
     def state(self) -> dict[str, Any]:
         """State of both steps."""
         return {
             "inner": self.inner.state(),
-            "told": [list(entry) for entry in self.told],
-            "second_asked": self.second_asked,
+            "numbers": self.numbers.state(),
+            "running": [list(item) for item in self.running.items()],
+            "finished": [list(entry) for entry in self.finished],
+            "repeated": sorted(self.repeated),
+            "still": self.still,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue exactly from what `state` gave."""
         self.inner.restore(state["inner"])
-        self.told = [(number, dict(point), loss) for number, point, loss in state["told"]]
-        self.second_asked = state["second_asked"]
+        self.numbers.restore(state["numbers"])
+        self.running = dict(state["running"])
+        self.finished = [(number, dict(point), budget, loss) for number, point, budget, loss in state["finished"]]
+        self.repeated = set(state["repeated"])
+        self.chosen, self.still = None, state["still"]
 
-    def _best(self) -> list[tuple[int, dict[str, Any], float]]:
-        """The best different points by loss, best first."""
-        finished = [(number, point, loss) for number, point, loss in self.told if loss is not None]
-        ranked = sorted(finished, key=lambda entry: (entry[2], entry[0]))
-        different = {tuple(sorted(entry[1].items())): entry for entry in reversed(ranked)}
-        unique = sorted(different.values(), key=lambda entry: (entry[2], entry[0]))
-        return unique[: self.top]
+    def _note(self, trial: Trial) -> None:
+        self.numbers.note(trial.number)
+        self.running[trial.number] = _step(trial)
+        if _step(trial) == 2 and trial.parent is not None:
+            self.repeated.add(trial.parent)
+
+    def _second(self, count: int) -> list[Trial]:
+        chosen = self._left()[:count]
+        numbers = self.numbers.take(len(chosen))
+        return [
+            Trial(number, point, parent=parent) for number, (parent, point, *_) in zip(numbers, chosen, strict=True)
+        ]
+
+    def _left(self) -> list[Finished]:
+        """Entries of the best that this rank is to repeat."""
+        if self.chosen is None:
+            self.chosen = self._best()
+        left = [(place, entry) for place, entry in enumerate(self.chosen) if entry[0] not in self.repeated]
+        ours = [entry for place, entry in left if self.numbers.owns(place)]
+        if ours or self.running:
+            return ours
+        others, self.still = [entry for _, entry in left] if self.still else [], True
+        return others
+
+    def _best(self) -> list[Finished]:
+        """The best different points, best first."""
+        ranked = sorted(self.finished, key=lambda entry: (-entry[2], entry[3], entry[0]))
+        different: dict[str, Finished] = {}
+        for entry in ranked:
+            different.setdefault(json.dumps(entry[1], sort_keys=True), entry)
+        return list(different.values())[: self.top]
+
+
+def _step(trial: Trial) -> int:
+    """Step 2 alone trains on all windows."""
+    return 1 if trial.share < 1 else 2

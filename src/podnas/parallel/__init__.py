@@ -1,0 +1,1 @@
+"""Many processes: MPI ranks that search together, and workers that evaluate."""

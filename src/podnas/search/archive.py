@@ -1,0 +1,151 @@
+"""What Bayesian optimisers remember and make of it: outcomes as rows, the forest, the next suggestion.
+
+The forest is a function of the outcomes told, their order and the seed alone, so that ranks that are told the same may
+share one. It is grown anew whenever the outcomes have grown by REFIT; those in between go into the leaves.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import insort
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtri
+
+from podnas.config import BayesConfig
+from podnas.search.encoding import Encoding, Random, Rows
+from podnas.search.forest import Forest, grow
+from podnas.search.protocol import Outcome
+
+REFIT = 0.03  # growth of the outcomes after which the splits are renewed
+BEST = 10  # points whose neighbours are candidates
+SCALES = (math.inf, 0.2, 0.1)  # steps to neighbours, in ranges of a number; infinite: any value
+FINE = 1.0  # a fourth scale, divided by the root of the number of outcomes
+RANDOM = 0.1  # share of the candidates that are drawn from the whole space
+
+
+class Archive:
+    """Outcomes of all ranks, and the forest fitted to them.
+
+    refit: growth of the outcomes after which the splits are renewed; 0: with every outcome.
+    """
+
+    def __init__(self, encoding: Encoding, config: BayesConfig, seed: int, refit: float = REFIT) -> None:
+        self.encoding = encoding
+        self.config = config
+        self.seed = seed
+        self.refit = refit
+        self._clear()
+
+    def _clear(self) -> None:
+        self.count = 0
+        self.numbers: set[int] = set()
+        self.rows: Rows = np.zeros((64, len(self.encoding.names)), np.float32)
+        self.losses = np.zeros(64)  # infinite: failed
+        self.seen: set[bytes] = set()
+        self.best: list[tuple[float, int]] = []  # loss and place of the best
+        self.fitted = 0  # outcomes that the splits rest on
+        self.learnt = 0  # outcomes in the leaves
+        self.sorted_losses = np.zeros(1)
+        self.forest: Forest | None = None
+
+    def __len__(self) -> int:
+        return self.count
+
+    def tell(self, outcomes: Sequence[Outcome]) -> None:
+        """Remember outcomes; one that is known already changes nothing."""
+        new = [outcome for outcome in outcomes if outcome.trial.number not in self.numbers]
+        self.numbers.update(outcome.trial.number for outcome in new)
+        losses = [math.inf if outcome.loss is None else outcome.loss for outcome in new]
+        self._remember(self.encoding.vectors([outcome.trial.point for outcome in new]), np.array(losses))
+
+    def suggest(
+        self,
+        kappa: float,
+        random: Random,
+        taken: Collection[bytes],
+        lies: Rows | None = None,
+        fixed: Mapping[int, float] | None = None,
+    ) -> Rows:
+        """The candidate row (d,) of the lowest confidence bound, mean - kappa · standard deviation.
+
+        taken: rows under way, as bytes; neither they nor those told are suggested again, unless all candidates are.
+        lies: rows under way that are to count as middling. fixed: values of some columns that are given.
+        """
+        forest = self._forest()
+        if lies is not None and len(lies):
+            forest = forest.copy()
+            forest.learn(lies, np.zeros(len(lies), np.float32))
+        candidates = self._candidates(random, fixed)
+        means, deviations = forest.predict(candidates)
+        for place in np.argsort(means - kappa * deviations, kind="stable"):
+            row: Rows = candidates[int(place)]
+            key = row.tobytes()
+            if key not in self.seen and key not in taken and self.encoding.allowed(self.encoding.points(row[None])[0]):
+                return row
+        drawn: Rows = self.encoding.vectors([self.encoding.sample(random)])[0]
+        return drawn
+
+    def state(self) -> dict[str, Any]:
+        """All outcomes, as JSON."""
+        losses = [None if math.isinf(loss) else loss for loss in self.losses[: self.count].tolist()]
+        return {"numbers": sorted(self.numbers), "rows": self.rows[: self.count].tolist(), "losses": losses}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue exactly from what `state` gave."""
+        self._clear()
+        self.numbers.update(state["numbers"])
+        losses = np.array([math.inf if loss is None else loss for loss in state["losses"]])
+        self._remember(np.array(state["rows"], np.float32).reshape(-1, len(self.encoding.names)), losses)
+
+    def _remember(self, rows: Rows, losses: Any) -> None:
+        end = self.count + len(losses)
+        if end > len(self.losses):
+            room = max(end, 2 * len(self.losses))
+            self.rows = np.resize(self.rows, (room, self.rows.shape[1]))
+            self.losses = np.resize(self.losses, room)
+        self.rows[self.count : end], self.losses[self.count : end] = rows, losses
+        for place in range(self.count, end):
+            self.seen.add(self.rows[place].tobytes())
+            if len(self.best) < BEST or self.losses[place] < self.best[-1][0]:
+                insort(self.best, (float(self.losses[place]), place))
+                del self.best[BEST:]
+        self.count = end
+
+    def _forest(self) -> Forest:
+        """The forest with all outcomes in its leaves."""
+        size = self.fitted or 1
+        while (larger := size + max(1, math.ceil(self.refit * size))) <= self.count:
+            size = larger
+        if self.forest is None or size > self.fitted:
+            self.sorted_losses = np.sort(self.losses[:size])
+            rows, losses = self.rows[:size], self._scaled(self.losses[:size])
+            seed = self.seed * 1_000_003 + size
+            self.forest = grow(rows, losses, self.encoding.categories, self.config.trees, seed)
+            self.fitted = self.learnt = size
+        if self.learnt < self.count:
+            rows = self.rows[self.learnt : self.count]
+            self.forest.learn(rows, self._scaled(self.losses[self.learnt : self.count]))
+            self.learnt = self.count
+        return self.forest
+
+    def _scaled(self, losses: Any) -> Any:
+        """Losses as quantiles of a normal distribution, by their ranks among those that the splits rest on.
+
+        So neither the unit of the loss nor a few huge ones matter, and failed trials are the worst.
+        """
+        size = len(self.sorted_losses)
+        below = self.sorted_losses.searchsorted(losses, side="left")
+        upto = self.sorted_losses.searchsorted(losses, side="right")
+        return ndtri((0.5 * (below + upto) + 0.5) / (size + 1)).astype(np.float32)
+
+    def _candidates(self, random: Random, fixed: Mapping[int, float] | None) -> Rows:
+        """Neighbours of the best, and some random ones. Steps smaller than outcomes lie apart would teach nothing."""
+        number = int(RANDOM * self.config.candidates)
+        best = self.rows[[place for _, place in self.best]]
+        parents = best[random.integers(len(best), size=self.config.candidates - number)]
+        scales = random.choice([*SCALES, min(SCALES[-1], FINE / math.sqrt(self.count))], size=len(parents))
+        near = self.encoding.neighbours(parents, random, scales, fixed)
+        return np.concatenate([near, self.encoding.random_rows(number, random, fixed)])

@@ -1,0 +1,291 @@
+"""A random forest that learns one observation at a time, compiled: the surrogate of Bayesian optimisation.
+
+Trees are grown until a leaf holds one observation or equal ones: their disagreement is what the forest does not
+know, and it is small near observations alone. At a node each dimension, or in small nodes some of them, offers one
+random split that parts two of the node's observations: a threshold, or a random half of the categories. The one that
+lowers the variance most is taken (in the manner of extremely randomised trees, Geurts et al. 2006). A later observation
+goes into its leaf of every tree, whose splits stay as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from podnas import compiled
+
+compiled.keep("forest", Path(__file__))
+
+Floats = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+Integers = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
+
+LARGEST = 2000  # observations a tree is grown on; of more, each tree draws so many
+MIN_LEAF = 1
+JUDGED = 64  # observations of a node that its splits are judged by: of more, evenly many are left out
+MOST_CATEGORIES = 30  # bits of a node's set of categories
+PAIRS = 3  # pairs of observations drawn for a threshold, until two differ
+LEAST_OFFERS = 3  # a node looks at as many splits as it has observations, but not at fewer than these
+FIELDS = 4
+FEATURE, KIND, LEFT, CUT = range(FIELDS)  # of a node; the other child stands right of the left one
+NUMBER, CATEGORY = range(2)  # kinds of a node's cut: a threshold, or the bits of the categories that go left
+
+
+@dataclass
+class Forest:
+    """Trees of nodes in breadth-first order. Leaves lead to themselves, so that all rows take as many steps."""
+
+    nodes: Any  # (trees, nodes, 4) int32; a threshold is held by its bits
+    depth: Integers  # (trees,) steps to the deepest leaf
+    count: Floats  # (trees, nodes) observations
+    mean: Floats
+    square: Floats  # sum of squared deviations from the mean
+
+    def predict(self, rows: Floats) -> tuple[Floats, Floats]:
+        """Mean and standard deviation (n,) of the forest's belief about the loss at rows (n, d) float32.
+
+        The variance is that between the trees' means plus the mean of that inside their leaves.
+        """
+        if not len(rows):
+            return np.zeros(0, np.float32), np.zeros(0, np.float32)
+        columns = np.ascontiguousarray(rows.T)
+        leaves = (self.count, self.mean, self.square)
+        means, deviations = _predict(*self._flat(), self.depth, *leaves, columns)
+        return means, deviations
+
+    def learn(self, rows: Floats, losses: Floats) -> None:
+        """Let observations, rows (n, d) and losses (n,), into their leaves."""
+        _learn(*self._flat(), self.depth, self.count, self.mean, self.square, rows, losses)
+
+    def _flat(self) -> tuple[Any, Any]:
+        """The fields of a tree's nodes in a line, as integers and as floats."""
+        flat = self.nodes.reshape(len(self.nodes), -1)
+        return flat, flat.view(np.float32)
+
+    def copy(self) -> Forest:
+        """A forest of the same splits that learns on its own."""
+        return Forest(self.nodes, self.depth, self.count.copy(), self.mean.copy(), self.square.copy())
+
+
+def grow(rows: Floats, losses: Floats, categories: Integers, trees: int, seed: int) -> Forest:
+    """Fit to losses (n,) at rows (n, d), both float32.
+
+    categories: (d,) number of categories of a dimension, 0 where it is ordered. A tree takes at most LARGEST
+    observations: time and memory do not grow beyond.
+    """
+    size = min(len(losses), LARGEST)
+    shape = (trees, 2 * (size // MIN_LEAF))
+    nodes = np.zeros((*shape, FIELDS), np.int32)
+    forest = Forest(nodes, np.zeros(trees, np.int64), *(np.zeros(shape, np.float32) for _ in range(3)))
+    columns = np.ascontiguousarray(rows.T)
+    leaves = (forest.count, forest.mean, forest.square)
+    _grow(columns, losses, categories, size, np.uint64(seed), nodes, nodes.view(np.float32), forest.depth, *leaves)
+    return forest
+
+
+compiled_function = njit(cache=True, error_model="numpy")
+
+
+@compiled_function
+def _random(state):
+    """Next 64 random bits (splitmix64, Steele et al. 2014); state is an array of one."""
+    state[0] += np.uint64(0x9E3779B97F4A7C15)
+    z = state[0]
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@compiled_function
+def _below(state, bound):
+    return np.int64((_random(state) >> np.uint64(11)) % np.uint64(bound))
+
+
+@compiled_function
+def _uniform(state):
+    return np.float32(np.float64(_random(state) >> np.uint64(40)) * 5.9604644775390625e-08)
+
+
+@compiled_function
+def _in(bits, value):
+    """1 where a category is among those of the bits, else 0; a dimension left out (negative) is not."""
+    return 0 if value < 0 else (bits >> np.int32(value)) & 1
+
+
+@compiled_function
+def _grow(columns, losses, categories, size, seed, nodes, cuts, depth, count, mean, square):
+    state = np.empty(1, np.uint64)
+    state[0] = seed * np.uint64(0x2545F4914F6CDD1D) + np.uint64(1)
+    chosen, drawn = np.empty(size, np.int32), np.empty(size, np.float32)
+    level = np.empty(nodes.shape[1], np.int64)
+    first, last = np.empty(nodes.shape[1], np.int64), np.empty(nodes.shape[1], np.int64)
+    for tree in range(nodes.shape[0]):
+        for place in range(size):
+            chosen[place] = place if size == losses.size else _below(state, losses.size)
+            drawn[place] = losses[chosen[place]]
+        depth[tree] = _grow_tree(
+            columns, categories, chosen, drawn, state, first, last, level,
+            nodes[tree], cuts[tree], count[tree], mean[tree], square[tree],
+        )  # fmt: skip
+
+
+@compiled_function
+def _grow_tree(columns, categories, chosen, drawn, state, first, last, level, nodes, cuts, count, mean, square):
+    first[0], last[0], level[0] = 0, chosen.size, 0
+    made, node = 1, 0
+    while node < made:
+        begin, end = first[node], last[node]
+        total = np.float64(0)
+        for place in range(begin, end):
+            total += drawn[place]
+        centre = np.float32(total / (end - begin))
+        spread = np.float64(0)
+        for place in range(begin, end):
+            spread += (drawn[place] - centre) ** 2
+        count[node], mean[node], square[node] = end - begin, centre, spread
+        nodes[node, FEATURE], nodes[node, KIND], nodes[node, LEFT] = 0, NUMBER, node
+        cuts[node, CUT] = np.inf
+        if end - begin >= 2 * MIN_LEAF and spread > 1e-12 and made + 2 <= nodes.shape[0]:
+            best, kind, cut, bits = _split(columns, categories, chosen, drawn, begin, end, centre, state)
+            if best >= 0:
+                nodes[node, FEATURE], nodes[node, KIND], nodes[node, LEFT] = best, kind, made
+                if kind == CATEGORY:
+                    nodes[node, CUT] = bits
+                else:
+                    cuts[node, CUT] = cut
+                middle = _partition(columns[best], chosen, drawn, begin, end, kind, cut, bits)
+                first[made], last[made], level[made] = begin, middle, level[node] + 1
+                first[made + 1], last[made + 1], level[made + 1] = middle, end, level[node] + 1
+                made += 2
+        node += 1
+    return level[made - 1]
+
+
+@compiled_function
+def _split(columns, categories, chosen, drawn, begin, end, centre, state):
+    """The best of one random split a dimension: dimension (-1: none), kind, threshold, categories to the left."""
+    best, best_kind, best_cut, best_bits, best_gain = -1, NUMBER, np.float32(0), np.int32(0), 0.0
+    stride = max(1, (end - begin) // JUDGED)
+    start = begin + _below(state, stride)
+    size = (end - start + stride - 1) // stride
+    dimensions = columns.shape[0]
+    wanted, first = max(LEAST_OFFERS, size), _below(state, dimensions)
+    for offset in range(dimensions):
+        if wanted == 0:
+            break
+        dimension = (first + offset) % dimensions
+        column = columns[dimension]
+        number, total = 0, np.float32(0)
+        cut, bits, kind = np.float32(0), np.int32(0), NUMBER
+        low, high = _pair(column, chosen, begin, end, state)
+        if low == high:
+            continue
+        if categories[dimension] > 0:
+            kind = CATEGORY
+            bits = _half(low, high, state)
+            for place in range(start, end, stride):
+                inside = _in(bits, column[chosen[place]])
+                number += inside
+                total += (drawn[place] - centre) * inside
+        else:
+            cut = low + (high - low) * _uniform(state)
+            for place in range(start, end, stride):
+                inside = column[chosen[place]] <= cut
+                number += inside
+                total += (drawn[place] - centre) * inside
+        if number < MIN_LEAF or size - number < MIN_LEAF:
+            continue
+        wanted -= 1
+        gain = np.float64(total) * total * (1 / number + 1 / (size - number))
+        if gain > best_gain:
+            best, best_kind, best_cut, best_bits, best_gain = dimension, kind, cut, bits, gain
+    return best, best_kind, best_cut, best_bits
+
+
+@compiled_function
+def _pair(column, chosen, begin, end, state):
+    """Two different values of a node, the smaller first; equal ones where none were found."""
+    low = high = np.float32(0)
+    for _ in range(PAIRS):
+        low = column[chosen[begin + _below(state, end - begin)]]
+        high = column[chosen[begin + _below(state, end - begin)]]
+        if low != high:
+            break
+    return min(low, high), max(low, high)
+
+
+@compiled_function
+def _half(low, high, state):
+    """Bits of a random half of the categories that parts two of them; the lower may be a dimension left out."""
+    bits = np.int32(_random(state) >> np.uint64(34)) | (np.int32(1) << np.int32(high))
+    return bits & ~(np.int32(1) << np.int32(low)) if low >= 0 else bits
+
+
+@compiled_function
+def _partition(column, chosen, drawn, begin, end, kind, cut, bits):
+    """Observations that go left before those that go right; where the latter begin."""
+    middle = begin
+    for place in range(begin, end):
+        value = column[chosen[place]]
+        if (kind == CATEGORY and _in(bits, value) == 1) or (kind == NUMBER and value <= cut):
+            chosen[place], chosen[middle] = chosen[middle], chosen[place]
+            drawn[place], drawn[middle] = drawn[middle], drawn[place]
+            middle += 1
+    return middle
+
+
+@compiled_function
+def _step(nodes, cuts, node, value):
+    """The child that a value of the node's dimension leads to. Without a branch, so that many rows go side by side."""
+    first = np.uint32(node) * np.uint32(FIELDS)
+    cut = first + np.uint32(CUT)
+    below = np.int32(value <= cuts[cut])
+    among = (nodes[cut] >> (np.int32(value) & np.int32(31))) & np.int32(value >= 0)
+    goes_left = among if nodes[first + np.uint32(KIND)] == CATEGORY else below
+    return nodes[first + np.uint32(LEFT)] + np.int32(1) - goes_left
+
+
+@compiled_function
+def _dimension(nodes, node):
+    return np.uint32(nodes[np.uint32(node) * np.uint32(FIELDS)])
+
+
+@compiled_function
+def _predict(nodes, cuts, depth, count, mean, square, columns):
+    trees, n = nodes.shape[0], columns.shape[1]
+    sums, squares, inside = np.zeros(n, np.float64), np.zeros(n, np.float64), np.zeros(n, np.float64)
+    at = np.empty(n, np.int32)
+    for tree in range(trees):
+        of_tree, cuts_of_tree = nodes[tree], cuts[tree]
+        at[:] = 0
+        for _ in range(depth[tree]):
+            for one in range(n):
+                value = columns[_dimension(of_tree, at[one]), one]
+                at[one] = _step(of_tree, cuts_of_tree, at[one], value)
+        for one in range(n):
+            value = np.float64(mean[tree, at[one]])
+            sums[one] += value
+            squares[one] += value * value
+            inside[one] += square[tree, at[one]] / count[tree, at[one]]
+    means, deviations = np.empty(n, np.float32), np.empty(n, np.float32)
+    for one in range(n):
+        centre = sums[one] / trees
+        means[one] = centre
+        deviations[one] = np.sqrt(max(0.0, (squares[one] + inside[one]) / trees - centre * centre))
+    return means, deviations
+
+
+@compiled_function
+def _learn(nodes, cuts, depth, count, mean, square, rows, losses):
+    for tree in range(nodes.shape[0]):
+        for one in range(rows.shape[0]):
+            leaf = np.int32(0)
+            for _ in range(depth[tree]):
+                leaf = _step(nodes[tree], cuts[tree], leaf, rows[one, _dimension(nodes[tree], leaf)])
+            away = losses[one] - mean[tree, leaf]
+            count[tree, leaf] += np.float32(1)
+            mean[tree, leaf] += away / count[tree, leaf]
+            square[tree, leaf] += away * (losses[one] - mean[tree, leaf])

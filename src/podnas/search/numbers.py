@@ -1,0 +1,54 @@
+"""Numbers of trials: unique among all ranks, and an end once all ranks together have begun enough of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class Numbers:
+    """Rank r of n ranks takes r, r + n, r + 2n, …, leaving out those it knows to be taken.
+
+    The number of ranks may differ from that of an earlier run whose trials are made known by `note`.
+    """
+
+    def __init__(self, trials: int, rank: int = 0, ranks: int = 1) -> None:
+        self.trials = trials
+        self.rank = rank
+        self.ranks = ranks
+        self.next = rank
+        self.known: set[int] = set()
+
+    def take(self, count: int) -> list[int]:
+        """Up to `count` numbers for new trials of this rank: never more than its part of what is left to begin.
+
+        Ranks do not know of what others begin at the same time: all together may begin up to ranks - 1 more.
+        """
+        taken = []
+        for _ in range(min(count, -(-self.left() // self.ranks))):
+            while self.next in self.known:
+                self.next += self.ranks
+            self.known.add(self.next)
+            taken.append(self.next)
+        return taken
+
+    def note(self, number: int) -> None:
+        """A trial that was begun or has finished, here or elsewhere."""
+        self.known.add(number)
+
+    def left(self) -> int:
+        """Trials that may still be begun."""
+        return max(0, self.trials - len(self.known))
+
+    def owns(self, number: int) -> bool:
+        """Whether a trial is this rank's to go on with; every trial is of exactly one rank."""
+        return number % self.ranks == self.rank
+
+    def state(self) -> dict[str, Any]:
+        """The numbers known, as JSON."""
+        return {"next": self.next, "known": sorted(self.known)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue exactly from what `state` gave."""
+        self.next = state["next"]
+        self.known = set(state["known"])

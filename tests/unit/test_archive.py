@@ -1,0 +1,111 @@
+"""Archives of Bayesian optimisers: functions of what was told, shared or not, told at once or one by one."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace, Float
+
+from podnas.config import BayesConfig, SearchConfig
+from podnas.search import build
+from podnas.search.archive import Archive
+from podnas.search.encoding import Encoding
+from podnas.search.protocol import Outcome, Trial
+
+CONFIG = BayesConfig(trees=20, candidates=60, initial=3)
+
+
+def space() -> ConfigurationSpace:
+    made = ConfigurationSpace()
+    made.add([Float("x", (-1.0, 1.0)), Float("y", (-1.0, 1.0)), CategoricalHyperparameter("c", ["a", "b", "c"])])
+    return made
+
+
+def outcomes(count: int) -> list[Outcome]:
+    encoding, random = Encoding(space()), np.random.default_rng(0)
+    points = [encoding.sample(random) for _ in range(count)]
+    trials = [Trial(number, point) for number, point in enumerate(points)]
+    return [Outcome(trial, trial.point["x"] ** 2 + (trial.point["c"] != "a")) for trial in trials]
+
+
+def archive(told: list[list[Outcome]], seed: int = 0) -> Archive:
+    made = Archive(Encoding(space()), CONFIG, seed)
+    for some in told:
+        made.tell(some)
+    return made
+
+
+def suggestion(of: Archive, seed: int = 5) -> np.ndarray:
+    return of.suggest(1.0, np.random.default_rng(seed), ())
+
+
+def test_one_by_one_or_at_once_asked_in_between_or_not_is_the_same():
+    told = outcomes(80)
+    at_once = archive([told])
+    one_by_one = archive([])
+    for outcome in told:
+        one_by_one.tell([outcome])
+        suggestion(one_by_one)
+    assert (suggestion(at_once) == suggestion(one_by_one)).all()
+
+
+def test_told_twice_counts_once():
+    told = outcomes(40)
+    assert (suggestion(archive([told])) == suggestion(archive([told, told[:10], told]))).all()
+
+
+def test_restored_from_json_it_suggests_the_same():
+    one = archive([[*outcomes(50), Outcome(Trial(99, {"x": 0.0, "y": 0.0, "c": "a"}), None, "broken")]])
+    other = archive([])
+    other.restore(json.loads(json.dumps(one.state())))
+    assert (suggestion(one) == suggestion(other)).all()
+
+
+def test_neither_told_nor_running_points_are_suggested_again():
+    made = ConfigurationSpace()
+    made.add(CategoricalHyperparameter("c", ["a", "b", "c"]))
+    small = Archive(Encoding(made), CONFIG, 0)
+    small.tell([Outcome(Trial(0, {"c": "a"}), 1.0)])
+    running = Encoding(made).vectors([{"c": "b"}])[0].tobytes()
+    assert Encoding(made).points(small.suggest(1.0, np.random.default_rng(0), {running})[None]) == [{"c": "c"}]
+
+
+def test_failed_trials_are_kept_away_from():
+    told = outcomes(60)
+    broken = [Outcome(one.trial, None, "broken") if one.trial.point["c"] == "a" else one for one in told]
+    made = archive([broken])
+    suggested = [Encoding(space()).points(suggestion(made, seed)[None])[0]["c"] for seed in range(10)]
+    assert suggested.count("a") <= 2
+
+
+def test_lies_keep_suggestions_apart():
+    made = archive([outcomes(40)])
+    first = suggestion(made)
+    lied = made.suggest(0.0, np.random.default_rng(5), (), lies=np.array([first] * 50))
+    assert made._forest().predict(first[None])[0] <= made._forest().predict(lied[None])[0] + 1e-6
+    assert (first != lied).any()
+
+
+def test_the_unit_of_the_loss_does_not_matter():
+    told = outcomes(50)
+    scaled = [Outcome(one.trial, 1e6 * one.loss - 3) for one in told]
+    assert (suggestion(archive([told])) == suggestion(archive([scaled]))).all()
+
+
+@pytest.mark.parametrize("algorithm", ["adbo"])
+def test_ranks_that_share_an_archive_suggest_what_separate_ones_do(algorithm):
+    def run(shared: bool) -> list[dict]:
+        config = SearchConfig(algorithm=algorithm, trials=64, bayes=CONFIG)
+        common = Archive(Encoding(space()), config.bayes, config.seed) if shared else None
+        ranks = [build.build(space(), config, rank, 4, archive=common) for rank in range(4)]
+        points = []
+        for step in range(40):
+            (trial,) = ranks[step % 4].ask(1)
+            points.append(trial.point)
+            for search in ranks:
+                search.tell([Outcome(trial, trial.point["x"] ** 2)])
+        return points
+
+    assert run(shared=True) == run(shared=False)

@@ -1,0 +1,87 @@
+"""The compiled forest: what it predicts, how sure it is, what it learns one at a time, and how much it takes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from podnas.search import forest
+
+
+def observations(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Four numbers and two categories of three; the loss depends on two numbers and on one category."""
+    random = np.random.default_rng(seed)
+    rows = np.concatenate([random.random((count, 4)), random.integers(0, 3, (count, 2))], axis=1).astype(np.float32)
+    losses = (rows[:, 0] - 0.3) ** 2 + rows[:, 1] + 0.5 * (rows[:, 4] == 2)
+    return rows, losses.astype(np.float32), np.array([0, 0, 0, 0, 3, 3])
+
+
+def test_it_predicts_what_it_has_not_seen():
+    rows, losses, categories = observations(500)
+    new, truth, _ = observations(300, seed=1)
+    mean, _ = forest.grow(rows, losses, categories, 50, 0).predict(new)
+    assert np.corrcoef(mean, truth)[0, 1] > 0.95
+
+
+def test_it_knows_what_it_was_told_and_is_less_sure_elsewhere():
+    rows, losses, categories = observations(60)
+    grown = forest.grow(rows, losses, categories, 100, 0)
+    mean, deviation = grown.predict(rows)
+    # trees end in single observations: nothing is uncertain about these
+    assert mean == pytest.approx(losses, abs=1e-5)
+    assert deviation.max() < 1e-3
+    _, elsewhere = grown.predict(observations(200, seed=2)[0])
+    assert np.median(elsewhere) > 0.05
+
+
+def test_same_seed_same_forest_other_seed_another():
+    rows, losses, categories = observations(100)
+    new = observations(50, seed=1)[0]
+    first, again, other = (forest.grow(rows, losses, categories, 20, seed).predict(new)[0] for seed in (3, 3, 4))
+    assert (first == again).all()
+    assert (first != other).any()
+
+
+def test_an_observation_goes_into_its_leaf():
+    rows, losses, categories = observations(1)
+    grown = forest.grow(rows, losses, categories, 5, 0)  # each tree one leaf
+    grown.learn(rows, losses + 2)
+    mean, deviation = grown.predict(rows)
+    # two observations 2 apart: their mean, and a standard deviation of 1
+    assert mean == pytest.approx(losses + 1)
+    assert deviation == pytest.approx([1.0])
+
+
+def test_a_copy_learns_on_its_own():
+    rows, losses, categories = observations(30)
+    grown = forest.grow(rows, losses, categories, 10, 0)
+    before = grown.predict(rows)[0]
+    grown.copy().learn(rows, losses + 5)
+    assert (grown.predict(rows)[0] == before).all()
+
+
+def test_left_out_dimensions_are_values_of_their_own():
+    random = np.random.default_rng(0)
+    rows = random.random((200, 2)).astype(np.float32)
+    rows[:, 1] = np.where(random.random(200) < 0.5, -1, random.integers(0, 3, 200))
+    losses = (rows[:, 1] < 0).astype(np.float32)
+    mean, _ = forest.grow(rows, losses, np.array([0, 3]), 50, 0).predict(rows)
+    assert np.abs(mean - losses).max() < 1e-5
+
+
+def test_memory_does_not_grow_beyond_the_largest_sample():
+    rows, losses, categories = observations(3 * forest.LARGEST)
+    sizes = [
+        forest.grow(rows[:count], losses[:count], categories, 3, 0).nodes.nbytes
+        for count in (forest.LARGEST, len(rows))
+    ]
+    assert sizes[0] == sizes[1]
+
+
+def test_equal_losses_and_equal_rows_make_leaves():
+    rows = np.zeros((50, 3), np.float32)
+    grown = forest.grow(rows, np.arange(50, dtype=np.float32), np.zeros(3, np.int64), 5, 0)
+    mean, deviation = grown.predict(rows[:1])
+    assert mean == pytest.approx([24.5])
+    assert deviation == pytest.approx([np.arange(50).std()], rel=1e-5)
+    assert grown.predict(rows[:0])[0].shape == (0,)

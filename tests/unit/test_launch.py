@@ -1,0 +1,105 @@
+"""Starting ranks, and starting those that remain again: with a program in place of the launcher."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from podnas.parallel import launch
+from podnas.parallel.exchange import Alone
+from podnas.search.log import Kept
+
+
+@pytest.fixture
+def starts(tmp_path, monkeypatch):
+    """A launcher that notes how it is called; with the n-th call it says `words` and ends with the n-th status."""
+    calls = tmp_path / "calls"
+
+    def use(*statuses: int, words: str = "no space") -> Path:
+        program = tmp_path / "launcher"
+        cases = "\n".join(f"{place}) echo '{words}' >&2; exit {status};;" for place, status in enumerate(statuses, 1))
+        program.write_text(f'#!/bin/sh\necho "$@" >> {calls}\ncase $(wc -l < {calls}) in\n{cases}\nesac\nexit 9\n')
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+        monkeypatch.setenv(launch.LAUNCHER, f"{program} --quiet")
+        return calls
+
+    return use
+
+
+def test_what_ends_well_is_started_once(starts):
+    calls = starts(0)
+    launch.mpiexec(4, ["-m", "podnas", "job.json"], lambda: 0)
+    assert calls.read_text() == f"--quiet -n 4 {sys.executable} -m podnas job.json\n"
+
+
+def test_after_each_failure_one_rank_fewer_is_started(starts):
+    calls = starts(9, 1, 9, 0)
+    finished = iter(range(10))
+    launch.mpiexec(3, ["x"], lambda: next(finished))
+    assert [line.split()[2] for line in calls.read_text().splitlines()] == ["3", "2", "1", "1"]
+
+
+def test_without_progress_it_is_given_up_with_the_last_words(starts, capfd):
+    calls = starts(1, 1, 1, 0)
+    with pytest.raises(ValueError, match=r"status 1 and without a finished trial, 3 times[^\n]*\nno space"):
+        launch.mpiexec(8, ["x"], lambda: 5)
+    assert len(calls.read_text().splitlines()) == launch.ATTEMPTS
+    assert "no space" in capfd.readouterr().err
+
+
+def test_progress_in_between_starts_the_count_anew(starts):
+    calls = starts(1, 1, 1, 1, 0)
+    finished = iter([0, 0, 0, 1, 1, 1])
+    launch.mpiexec(8, ["x"], lambda: next(finished))
+    assert len(calls.read_text().splitlines()) == 5
+
+
+def test_no_launcher_is_said(monkeypatch):
+    monkeypatch.delenv(launch.LAUNCHER, raising=False)
+    monkeypatch.setattr(launch.sys, "executable", "/nowhere/python")
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(ValueError, match="no mpiexec is found to start 4 ranks: install the package mpich"):
+        launch.command(4)
+
+
+@pytest.mark.parametrize(("rank", "ranks"), launch.PLACES)
+def test_each_launcher_tells_its_ranks_their_place(monkeypatch, rank, ranks):
+    for names in launch.PLACES:
+        for name in names:
+            monkeypatch.delenv(name, raising=False)
+    assert launch.place() == (0, 1)
+    monkeypatch.setenv(rank, "2")
+    monkeypatch.setenv(ranks, "5")
+    assert launch.place() == (2, 5)
+
+
+def test_without_a_launcher_a_rank_is_alone(tmp_path, monkeypatch):
+    for names in launch.PLACES:
+        for name in names:
+            monkeypatch.delenv(name, raising=False)
+    assert isinstance(launch.exchange("mpi", tmp_path, Kept()), Alone)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ("sys.exit(0)", 0),
+        ("sys.exit(7)", 1),
+        ("os.kill(os.getpid(), signal.SIGKILL)", 1),
+        # cut off in the end of MPI, its work done
+        ("os.kill(os.getpid(), signal.SIGALRM)", 0),
+        # what the launcher sends to the others when one has died
+        ("os.kill(os.getpid(), signal.SIGUSR1); print('goes on')", 0),
+    ],
+)
+def test_a_guard_ends_with_an_error_but_no_signal(body, code):
+    program = f"import os, signal, sys\nfrom podnas.parallel import launch\nlaunch.guard()\n{body}"
+    environment = {**os.environ, "PMI_RANK": "0", "PMI_SIZE": "2"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert ("goes on" in done.stdout) == ("goes on" in body)

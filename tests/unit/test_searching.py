@@ -1,0 +1,66 @@
+"""What makes a search of networks the same one, and what is said at its end."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from podnas.config import SearchConfig, TrainingConfig, WindowsConfig
+from podnas.networks import searching
+from podnas.networks.recipe import Recipe
+from podnas.search.protocol import Outcome, Trial
+from podnas.search.report import Report
+
+
+def identity(**search: object) -> dict[str, object]:
+    data = SimpleNamespace(recipe=Recipe(TrainingConfig(), WindowsConfig(), 1, False), hash="0")
+    return searching.identity(data, SearchConfig(**search), code="c")
+
+
+def test_another_number_of_ranks_or_another_limit_goes_on_with_the_same_logs():
+    assert identity(ranks=4, lanes=2) == identity(ranks=7, lanes=3, time_limit_minutes=5)
+    assert identity(ranks=4) != identity(ranks=4, seed=1)
+
+
+def test_one_rank_is_another_search_whose_lanes_count():
+    assert identity(ranks=1) != identity(ranks=2)
+    assert identity(lanes=2) != identity(lanes=3)
+    assert identity() == identity(time_limit_minutes=5)
+
+
+def test_a_job_is_the_same_after_its_file(tmp_path):
+    config = SearchConfig(ranks=2, two_step={"fraction": 0.5, "top": 0.5})
+    job = searching.Job(
+        name="short",
+        train=tmp_path / "train.nc",
+        logs=tmp_path,
+        identity=identity(ranks=2),
+        search=config,
+        training=TrainingConfig(),
+        windows=WindowsConfig(),
+        engine="kernels",
+        workers=1,
+    )
+    again = searching.Job.model_validate_json(job.model_dump_json())
+    assert again == job
+    assert again.folder == job.folder
+    assert not job.stopped()
+    assert job.model_copy(update={"deadline": 1.0}).stopped()
+
+
+def test_a_search_without_a_finished_trial_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"before search.time_limit_minutes; raise it"):
+        searching.check_any_finished([], tmp_path)
+    with pytest.raises(ValueError, match="all 1 trials failed, the first with: too wide"):
+        searching.check_any_finished([Outcome(Trial(0, {}), None, "too wide")], tmp_path)
+
+
+def test_the_end_tells_how_busy_workers_were_and_that_time_was_over(capfd):
+    report = Report("search short", 10, str)
+    report.started -= 10
+    report(Outcome(Trial(0, {}), 0.5, seconds=5.0), False)
+    report(Outcome(Trial(1, {}), 0.5, seconds=7.0), True)  # of an earlier run
+    report.finish(2, stopped=True)
+    shown = " ".join(capfd.readouterr().err.split())
+    assert "1 trials in 10 s, 2 workers 25 % busy; stopped by search.time_limit_minutes after 2 of 10 trials" in shown

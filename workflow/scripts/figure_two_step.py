@@ -1,0 +1,26 @@
+"""Rule `figure_two_step`: trials of a two-step search in, its rank diagrams out."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from podnas import artifacts, provenance, windows
+from podnas.figures import style, two_step
+
+
+def main(trials: Path, train: Path, test_inputs: Path, figure: Path, share: float, stamp: Mapping[str, Any]) -> None:
+    training = artifacts.read_windows(train, artifacts.TRAINING)
+    counts = windows.counts(training, artifacts.read_windows(test_inputs, artifacts.INPUTS))
+    style.save(two_step.draw({share: artifacts.read_table(trials)}, [{**stamp, **counts}]), figure)
+
+
+if __name__ == "__main__":
+    with provenance.rule(snakemake):
+        main(
+            Path(snakemake.input.trials),
+            Path(snakemake.input.train),
+            Path(snakemake.input.test_inputs),
+            Path(snakemake.output.figure),
+            snakemake.params.share,
+            snakemake.params.stamp,
+        )
