@@ -23,7 +23,6 @@ from podnas.search.protocol import Outcome, Trial
 
 LIES = 200  # most trials under way that lies are told for: the latest
 DECAY, PERIOD = 0.1, 48  # of a rank's kappa (Egele et al. 2022)
-LEAST_KAPPA = 2.0  # of a rank; published without it, ranks then spend their time next to the best
 
 
 class BayesianOptimisation:
@@ -98,8 +97,9 @@ class BayesianOptimisation:
 class DecentralisedBayesianOptimisation(BayesianOptimisation):
     """One rank's optimiser of many (ADBO): its kappa is its own, and comes and goes.
 
-    kappa of suggestion t is 2 + kappa_0 · exp(-0.1 (t mod 48)), kappa_0 drawn once from an exponential distribution;
-    Egele et al. (2022) have it without the 2.
+    kappa of suggestion t is kappa_0 · exp(-0.1 (t mod 48)), kappa_0 drawn once from an exponential distribution (Egele
+    et al. 2022), plus one that is drawn for each suggestion: without it, a rank whose kappa is small spends its time
+    next to the best.
     """
 
     def __init__(self, encoding: Encoding, numbers: Numbers, seed: int, config: BayesConfig, archive: Archive) -> None:
@@ -109,7 +109,7 @@ class DecentralisedBayesianOptimisation(BayesianOptimisation):
 
     def _kappa(self, number: int, random: Random) -> float:
         suggestion = number // self.numbers.ranks
-        return LEAST_KAPPA + self.first_kappa * math.exp(-DECAY * (suggestion % PERIOD))
+        return super()._kappa(number, random) + self.first_kappa * math.exp(-DECAY * (suggestion % PERIOD))
 
     def _lies(self) -> Rows | None:
         return None
