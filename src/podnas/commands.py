@@ -134,7 +134,7 @@ class Job:
     def _search(self, rank: int, ranks: int) -> None:
         """One rank's part; the first rank that is left writes the table of trials and prints the best."""
         search = build.build(self.space, self.config, rank, ranks)
-        report = Report("search", build.trials(self.config), "loss {:.6g}".format, shown=rank == 0)
+        report = Report("search", build.trials(self.config), "loss", "{:.6g}".format, shown=rank == 0)
         stop = _deadline(self.config.time_limit_minutes)
         trial_log = self._log(rank)
         kept = trial_log.read_all()

@@ -57,7 +57,7 @@ def test_a_search_without_a_finished_trial_is_refused(tmp_path):
 
 
 def test_the_end_tells_how_busy_workers_were_and_that_time_was_over(capfd):
-    report = Report("search short", 10, str)
+    report = Report("search short", 10, "loss", str)
     report.started -= 10
     report(Outcome(Trial(0, {}), 0.5, seconds=5.0), False)
     report(Outcome(Trial(1, {}), 0.5, seconds=7.0), True)  # of an earlier run

@@ -35,6 +35,7 @@ from podnas.windows import Fold
 
 LOG = logging.getLogger("podnas")
 PROBE = 256  # most members that engines are compared on, where there is a choice
+SCORE = "validation r2_mean"
 COMMAND = ("-m", "podnas", "search-networks")
 # with several ranks, any number of them goes on with the same logs
 FREE = frozenset({"ranks", "lanes", "exchange", "time_limit_minutes"})
@@ -160,7 +161,7 @@ def run_rank(file: Path) -> None:
     trial_log = job.log(rank)
     kept = trial_log.read_all()
     exchange = launch.exchange(job.exchange, job.folder, kept, job.silent_s)
-    report = Report(f"search {job.name}", build.trials(job.search), _score, shown=rank == 0)
+    report = Report(f"search {job.name}", build.trials(job.search), SCORE, _r2, shown=rank == 0)
     search = job.algorithm(rank, ranks)
     with data.evaluator(engines.named(job.engine), job.workers) as evaluator:
         decentralised.run(search, evaluator, trial_log, exchange, kept, report, job.search.lanes, job.stopped)
@@ -169,7 +170,7 @@ def run_rank(file: Path) -> None:
 
 
 def _alone(job: Job, data: Data) -> list[Outcome]:
-    report = Report(f"search {job.name}", build.trials(job.search), _score)
+    report = Report(f"search {job.name}", build.trials(job.search), SCORE, _r2)
     with data.evaluator(engines.named(job.engine), job.workers) as evaluator:
         outcomes = driver.run(job.algorithm(), evaluator, job.log(0), report, job.search.lanes, job.stopped)
     report.finish(job.workers, job.stopped())
@@ -181,8 +182,8 @@ def _log_to(file: Path) -> None:
     logging.basicConfig(filename=file, level=logging.INFO, force=True, format=layout)
 
 
-def _score(loss: float) -> str:
-    return f"validation r2_mean {1 - loss:.3f}"
+def _r2(loss: float) -> str:
+    return f"{1 - loss:.3f}"
 
 
 def check_any_finished(outcomes: Sequence[Outcome], folder: Path) -> None:

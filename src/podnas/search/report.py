@@ -19,9 +19,9 @@ SHOWN = 50  # lines on the terminal, besides those of the best so far and of fai
 class Report:
     """A line for each trial in the log; on the terminal the best so far, failures, and one in so many (or nothing)."""
 
-    def __init__(self, task: str, total: int, score: Callable[[float], str], shown: bool = True) -> None:
+    def __init__(self, task: str, total: int, score: str, value: Callable[[float], str], shown: bool = True) -> None:
         self.progress = Progress(task, total)
-        self.score = score
+        self.score, self.value = score, value  # name of what is shown of a loss, and how it is written
         self.shown = shown
         self.every = math.ceil(total / SHOWN)
         self.best = math.inf
@@ -40,7 +40,7 @@ class Report:
             return
         better = outcome.loss < self.best
         self.best = min(self.best, outcome.loss)
-        text = f"trial {number}: {self.score(outcome.loss)}, best {self.score(self.best)}"
+        text = f"trial {number}: {self.score} {self.value(outcome.loss)}, best {self.value(self.best)}"
         self.progress.step(text, kept, self.shown and (better or number % self.every == 0))
 
     def finish(self, workers: int, stopped: bool) -> None:
