@@ -20,6 +20,7 @@ import functools
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import shlex
 import sys
@@ -50,7 +51,7 @@ from search_peers import PEERS, DeepHyper, NePS, Optuna, folders  # noqa: E402
 from podnas import artifacts, provenance  # noqa: E402
 from podnas.config import SearchConfig  # noqa: E402
 from podnas.parallel.simulate import simulate  # noqa: E402
-from podnas.search.archive import Archive  # noqa: E402
+from podnas.search.archive import REFIT, Archive  # noqa: E402
 from podnas.search.build import build  # noqa: E402
 from podnas.search.encoding import Encoding  # noqa: E402
 from podnas.search.protocol import Outcome, Search, Trial  # noqa: E402
@@ -265,11 +266,17 @@ def calls(search: Search, batch: int) -> Iterator[tuple[int, float]]:
         yield len(trials), asked + time.perf_counter() - started
 
 
+def suggestions(case: Case) -> int:
+    """How many are measured: of ours as many as lie between two refits, where these are more than SUGGESTIONS."""
+    between = math.ceil(REFIT * case.observations) if METHODS[case.method].library == "podnas" else 0
+    return max(SUGGESTIONS, between)
+
+
 def measure_here(case: Case, results: Connection) -> None:
     """Send the cost of each call; for a process of its own."""
     search = filled(case.method, case.observations)
     results.send(None)
-    wanted = SUGGESTIONS + case.batch
+    wanted = suggestions(case) + case.batch
     for count, seconds in calls(search, case.batch):
         results.send((count, seconds))
         wanted -= count

@@ -29,8 +29,7 @@ from podnas.parallel import decentralised, launch
 from podnas.parallel import objective as objectives
 from podnas.parallel.objective import ProcessEvaluator, Target
 from podnas.search import build, export, log, pareto
-from podnas.search.driver import Stop
-from podnas.search.protocol import Outcome
+from podnas.search.protocol import Outcome, Search
 from podnas.search.report import Report
 
 SHOWN = 10  # best trials in the table at the end
@@ -46,10 +45,15 @@ def search(
     settings: Path | None = None,
     given: Mapping[str, object] | None = None,
 ) -> None:
-    """Search a space (JSON) for the point with the least loss; see `Job` and `search_settings`."""
+    """Search a space (JSON) for the point with the least loss; see `Job` and `search_settings`.
+
+    As many trials are under way as there are workers, or more where the settings file has `lanes`.
+    """
     launch.guard()
     objectives.check(target)
-    config = search_settings(settings, {"lanes": workers, **(given or {})})
+    read = search_settings(settings, given or {})
+    lanes = max(workers, read.lanes) if "lanes" in read.model_fields_set else workers
+    config = search_settings(settings, {**(given or {}), "lanes": lanes})
     Job(read_space(space), target, config, folder, workers).run()
 
 
@@ -125,44 +129,67 @@ class Job:
         """Search to the end or to the time limit, here and on as many ranks as are configured or already started."""
         artifacts.check_writable(self.folder)
         if self.config.ranks > 1 and launch.place()[1] == 1 and launch.RUN not in os.environ:
-            # the same command, which finds itself to be one of several ranks
-            arguments = ["-m", "podnas", *sys.argv[1:]]
-            launch.mpiexec(self.config.ranks, arguments, lambda: len(log.merge(self._log(0).path.parent).outcomes))
+            self._start_ranks()
         else:
             self._search(*launch.place())
 
+    @property
+    def logs(self) -> Path:
+        """Where the logs of this search stand."""
+        return log.path(self.folder / "trials", self.identity, 0).parent
+
+    def _start_ranks(self) -> None:
+        """Start this command on all ranks, where it finds itself to be one of several, and write the table."""
+        end = _end(self.config.time_limit_minutes)
+        launch.mpiexec(
+            self.config.ranks,
+            ["-m", "podnas", *sys.argv[1:]],
+            finished=lambda: len(log.merge(self.logs).outcomes),
+            environment={launch.DEADLINE: repr(end)},
+            complete=lambda: time.time() >= end or decentralised.complete(self._algorithm(0, 1), log.merge(self.logs)),
+        )
+        self._conclude()
+
     def _search(self, rank: int, ranks: int) -> None:
-        """One rank's part; the first rank that is left writes the table of trials and prints the best."""
-        search = build.build(self.space, self.config, rank, ranks)
+        """One rank's part; the first rank that is left writes the table, where not the process that started them."""
+        search = self._algorithm(rank, ranks)
         report = Report("search", build.trials(self.config), "loss", "{:.6g}".format, shown=rank == 0)
-        stop = _deadline(self.config.time_limit_minutes)
-        trial_log = self._log(rank)
+        end = _end(self.config.time_limit_minutes)
+        trial_log = log.TrialLog(log.rank_path(self.logs, rank), self.identity)
+
+        def stop() -> bool:
+            return time.time() >= end
+
         kept = trial_log.read_all()
-        with _logging(self.folder / f"search-{rank:04d}.log"), self._evaluator(trial_log.path.parent) as evaluator:
-            exchange = launch.exchange(self.config.exchange, trial_log.path.parent, kept)
+        with _logging(self.folder / f"search-{rank:04d}.log"), self._evaluator() as evaluator:
+            exchange = launch.exchange(self.config.exchange, self.logs, kept)
             decentralised.run(search, evaluator, trial_log, exchange, kept, report, self.config.lanes, stop)
         report.finish(self.workers * ranks, stop())
-        first = set(range(rank)) <= set(exchange.silent())
-        if first:
-            self._keep(trial_log.path.parent)  # the end of MPI may be the end of this process
+        before = set(range(rank))
+        concluded = launch.DEADLINE in os.environ
+        if not concluded and before <= set(exchange.lost()):
+            self._keep()  # the end of MPI may be the end of this process
         exchange.close()
-        if first:
-            outcomes = self._keep(trial_log.path.parent)
-            show(outcomes, self.config.second_objective)
-            _check_any_finished(outcomes, trial_log.path.parent)
+        if not concluded and before <= set(exchange.lost()):  # others may have been lost meanwhile
+            self._conclude()
 
-    def _log(self, rank: int) -> log.TrialLog:
-        return log.TrialLog(log.path(self.folder / "trials", self.identity, rank), self.identity)
+    def _conclude(self) -> None:
+        outcomes = self._keep()
+        show(outcomes, self.config.second_objective)
+        _check_any_finished(outcomes, self.logs)
 
-    def _evaluator(self, logs: Path) -> ProcessEvaluator:
+    def _algorithm(self, rank: int, ranks: int) -> Search:
+        return build.build(self.space, self.config, rank, ranks)
+
+    def _evaluator(self) -> ProcessEvaluator:
         limit = self.config.trial_limit_minutes
         limit_s = None if limit is None else 60 * limit
-        return ProcessEvaluator(self.target, self.workers, limit_s, self.config.seed, logs / "checkpoints")
+        return ProcessEvaluator(self.target, self.workers, limit_s, self.config.seed, self.logs / "checkpoints")
 
-    def _keep(self, logs: Path) -> list[Outcome]:
+    def _keep(self) -> list[Outcome]:
         """Write the trials of all ranks as a table, and beside it what made it."""
         path = self.folder / "trials.parquet"
-        outcomes = sorted(log.merge(logs).outcomes, key=lambda outcome: outcome.trial.number)
+        outcomes = sorted(log.merge(self.logs).outcomes, key=lambda outcome: outcome.trial.number)
         artifacts.write_table(path, log.table(outcomes, self.config.two_step))
         settings = self.config.model_dump(mode="json")
         record = {"artifact": path.name, "made": datetime.now(UTC).isoformat(timespec="seconds"), **self.identity}
@@ -178,10 +205,11 @@ def _check_any_finished(outcomes: Sequence[Outcome], logs: Path) -> None:
         )
 
 
-def _deadline(minutes: float | None) -> Stop:
-    """Whether so many minutes have passed since now."""
-    end = math.inf if minutes is None else time.monotonic() + 60 * minutes
-    return lambda: time.monotonic() >= end
+def _end(minutes: float | None) -> float:
+    """Unix time so many minutes from now, or that of the process which started this rank, perhaps not at first."""
+    if launch.DEADLINE in os.environ:
+        return float(os.environ[launch.DEADLINE])
+    return math.inf if minutes is None else time.time() + 60 * minutes
 
 
 @contextmanager

@@ -344,6 +344,15 @@ class SearchConfig(Section):
     seed: int = Field(0, ge=0, le=MAX_SEED, description="seed of sampling and of the trials' networks")
 
     @model_validator(mode="after")
+    def _adbo_has_a_kappa(self) -> SearchConfig:
+        if self.algorithm == "adbo" and self.bayes.multipoint == "liar":
+            raise ValueError(
+                "search.bayes.multipoint is liar, but adbo keeps ranks apart by their kappas; set it to qlcb, or "
+                "search.algorithm to bo"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _sample_fits_population(self) -> SearchConfig:
         if self.sample > self.population:
             raise ValueError(f"search.sample {self.sample} is larger than search.population {self.population}")

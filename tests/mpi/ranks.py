@@ -42,7 +42,7 @@ def main(folder: Path, given: str) -> None:
     numbers = Numbers(settings["trials"], rank, ranks)
     search = AgedEvolution(Encoding(space), numbers, 0, 8, 3)
     if settings["steps"] == 2:
-        search = TwoStep(search, Numbers(settings["trials"], rank, ranks), 0.5, 8)
+        search = TwoStep(search, numbers, 0.5, 8)
     evaluator = evaluators(settings, rank)
     ended = decentralised.run(
         search, evaluator, trial_log, exchange, kept, lambda *_: None, settings["lanes"], stop(settings)

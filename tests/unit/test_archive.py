@@ -6,7 +6,16 @@ import json
 
 import numpy as np
 import pytest
-from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace, Float
+from ConfigSpace import (
+    CategoricalHyperparameter,
+    Configuration,
+    ConfigurationSpace,
+    Float,
+    ForbiddenAndConjunction,
+    ForbiddenEqualsClause,
+    GreaterThanCondition,
+    Integer,
+)
 
 from podnas.config import BayesConfig, SearchConfig
 from podnas.search import build
@@ -109,3 +118,45 @@ def test_ranks_that_share_an_archive_suggest_what_separate_ones_do(algorithm):
         return points
 
     assert run(shared=True) == run(shared=False)
+
+
+def run_agebo(made: ConfigurationSpace, evolved: list[str], trials: int = 80) -> list[Outcome]:
+    config = SearchConfig(algorithm="agebo", trials=trials, population=5, sample=2, bayes=CONFIG)
+    search, told = build.build(made, config, evolved=evolved), []
+    while asked := search.ask(1):
+        told.append(Outcome(asked[0], float(len(told))))
+        search.tell(told[-1:])
+    return told
+
+
+def test_agebo_draws_what_the_others_bring_in():
+    made = ConfigurationSpace()
+    p, c = Integer("p", (0, 10)), CategoricalHyperparameter("c", ["a", "b"])
+    made.add([p, c, CategoricalHyperparameter("r", ["u", "v"])])
+    made.add(GreaterThanCondition(c, p, 5))
+    for outcome in run_agebo(made, ["c", "r"]):
+        Configuration(made, values=dict(outcome.trial.point))
+
+
+def test_agebo_goes_on_where_nothing_evolved_can_change():
+    made = ConfigurationSpace()
+    made.add([Float("x", (0.0, 1.0)), CategoricalHyperparameter("k", ["a"])])
+    assert len(run_agebo(made, ["k"])) == 80
+
+
+def test_agebo_never_asks_for_a_forbidden_point():
+    made = ConfigurationSpace()
+    p, q = (CategoricalHyperparameter(name, ["a", "b"]) for name in "pq")
+    made.add([p, q, Float("x", (0.0, 1.0))])
+    made.add(ForbiddenAndConjunction(ForbiddenEqualsClause(p, "b"), ForbiddenEqualsClause(q, "b")))
+    for outcome in run_agebo(made, ["p"]):
+        Configuration(made, values=dict(outcome.trial.point))
+
+
+def test_agebo_children_are_mutants_even_where_all_points_are_known():
+    made = ConfigurationSpace()
+    made.add([CategoricalHyperparameter(name, ["a", "b", "c"]) for name in "pq"])
+    told = run_agebo(made, ["p"])
+    for outcome in told:
+        if outcome.trial.parent is not None:
+            assert outcome.trial.point["p"] != told[outcome.trial.parent].trial.point["p"]

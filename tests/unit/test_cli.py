@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from podnas import artifacts, commands
 from podnas.__main__ import app
 from podnas.parallel import launch
+from podnas.parallel.exchange import Gone
 from podnas.search.log import table
 from podnas.search.protocol import Outcome, Trial
 
@@ -182,6 +183,60 @@ def test_a_time_limit_ends_cleanly_and_the_next_run_goes_on():
     assert len(artifacts.read_table(Path("found/trials.parquet"))) == 0
     search()
     assert made() == list(range(8))
+
+
+def test_ranks_that_are_started_again_keep_to_the_first_end_of_time(monkeypatch):
+    given: dict[str, str] = {}
+    monkeypatch.setattr(launch, "mpiexec", lambda *_, environment, **__: given.update(environment))
+    started = time.time()
+    search("--ranks 2 --time-limit-minutes 2")
+    assert started + 120 <= float(given[launch.DEADLINE]) <= time.time() + 120
+    # the table is written by the process that starts ranks, whichever of them are left
+    assert len(artifacts.read_table(Path("found/trials.parquet"))) == 0
+    monkeypatch.setenv(launch.DEADLINE, "1.0")
+    search("--time-limit-minutes 2")
+    assert not Path("made").exists()
+
+
+class Leaving:
+    """Another rank, the first, of which is known only at the end that it was lost."""
+
+    rank, ranks = 1, 2
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def send(self, messages):
+        pass
+
+    def receive(self):
+        return [] if self.closed else [(0, Gone(over=False))]
+
+    def silent(self):
+        return set()
+
+    def lost(self):
+        return {0} if self.closed else set()
+
+    def close(self):
+        self.closed = True
+
+
+def test_the_next_rank_writes_the_table_where_the_first_is_lost_at_the_end(monkeypatch):
+    monkeypatch.setenv("PMI_RANK", "1")
+    monkeypatch.setenv("PMI_SIZE", "2")
+    monkeypatch.setattr(launch, "guard", lambda: None)
+    monkeypatch.setattr(launch, "exchange", lambda *_: Leaving())
+    search()
+    assert len(artifacts.read_table(Path("found/trials.parquet"))) > 0
+
+
+@pytest.mark.parametrize(("lanes", "workers", "used"), [("5", 2, 5), ("1", 2, 2), (None, 2, 2)])
+def test_lanes_of_the_file_of_settings_count_where_there_are_no_more_workers(lanes, workers, used):
+    Path("search.yaml").write_text("" if lanes is None else f"lanes: {lanes}\n")
+    search(f"--settings search.yaml --workers {workers}")
+    record = json.loads(Path("found/trials.parquet.provenance.json").read_text())
+    assert record["search"]["lanes"] == used
 
 
 def start(line: str) -> subprocess.Popen[str]:

@@ -159,3 +159,8 @@ def test_generate_check_fails_on_drift_and_writes_nothing(tmp_path: Path, monkey
     assert CliRunner().invoke(app, ["generate", "--check"]).exit_code == 0
     (tmp_path / "config" / "schema.json").write_text("{}")
     assert CliRunner().invoke(app, ["generate", "--check"]).exit_code == 1
+
+
+def test_adbo_with_lies_is_refused():
+    with pytest.raises(ValueError, match="adbo keeps ranks apart by their kappas"):
+        config.SearchConfig(algorithm="adbo", bayes={"multipoint": "liar"})

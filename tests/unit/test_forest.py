@@ -85,3 +85,11 @@ def test_equal_losses_and_equal_rows_make_leaves():
     assert mean == pytest.approx([24.5])
     assert deviation == pytest.approx([np.arange(50).std()], rel=1e-5)
     assert grown.predict(rows[:0])[0].shape == (0,)
+
+
+def test_more_categories_than_bits_are_told_apart():
+    random = np.random.default_rng(0)
+    rows = random.integers(0, 64, (2000, 1)).astype(np.float32)
+    losses = random.permutation(64).astype(np.float32)[rows[:, 0].astype(int)]
+    mean, _ = forest.grow(rows, losses, np.array([64]), 50, 0).predict(rows)
+    assert np.corrcoef(mean, losses)[0, 1] > 0.95

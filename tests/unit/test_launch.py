@@ -45,18 +45,25 @@ def test_after_each_failure_one_rank_fewer_is_started(starts):
 
 
 def test_without_progress_it_is_given_up_with_the_last_words(starts, capfd):
-    calls = starts(1, 1, 1, 0)
-    with pytest.raises(ValueError, match=r"status 1 and without a finished trial, 3 times[^\n]*\nno space"):
+    calls = starts(1, 1, 1, 1, 0)
+    with pytest.raises(ValueError, match=r"status 1 and without a finished trial, 4 times[^\n]*\nno space"):
         launch.mpiexec(8, ["x"], lambda: 5)
     assert len(calls.read_text().splitlines()) == launch.ATTEMPTS
     assert "no space" in capfd.readouterr().err
 
 
 def test_progress_in_between_starts_the_count_anew(starts):
-    calls = starts(1, 1, 1, 1, 0)
-    finished = iter([0, 0, 0, 1, 1, 1])
+    calls = starts(1, 1, 1, 1, 1, 0)
+    finished = iter([0, 0, 0, 0, 1, 1, 1])
     launch.mpiexec(8, ["x"], lambda: next(finished))
-    assert len(calls.read_text().splitlines()) == 5
+    assert len(calls.read_text().splitlines()) == 6
+
+
+def test_where_nothing_is_left_a_failure_is_none(starts):
+    calls = starts(1, 1, 1, 1)
+    left = iter([False, True])
+    launch.mpiexec(8, ["x"], lambda: 5, complete=lambda: next(left))
+    assert len(calls.read_text().splitlines()) == 2
 
 
 def test_no_launcher_is_said(monkeypatch):

@@ -41,3 +41,19 @@ def test_a_run_with_other_ranks_goes_on_beside_what_is_known():
     assert not set(new) & set(known)
     assert len(set(new)) == 6
     assert sum(rank.owns(7) for rank in second) == 1
+
+
+def test_skipped_numbers_are_left_out_and_not_counted():
+    numbers = Numbers(4)
+    numbers.take(2)
+    copy = numbers.copy()
+    numbers.skip(3)
+    assert numbers.left() == 2
+    assert numbers.take(9) == [2, 4]
+    # a copy counts for itself, and leaves out the same
+    assert copy.take(9) == [0, 1, 2, 4]
+    restored = Numbers(6)
+    other = restored.copy()
+    restored.restore(numbers.state())
+    assert restored.take(9) == [5, 6]
+    assert other.skipped == {3}

@@ -251,6 +251,26 @@ def test_a_target_that_cannot_be_loaded_ends_the_search_and_fails_no_trial(targe
         outcomes(evaluator, Trial(0, {"x": 1}), Trial(1, {"x": 2}))
 
 
+@pytest.mark.parametrize("fault", ["os.kill(os.getpid(), signal.SIGKILL)", "raise MemoryError('full')"])
+def test_a_replacement_that_cannot_load_the_target_costs_its_trial_only(objective, fault):
+    Path("once.py").write_text(
+        "import os, signal\nfrom pathlib import Path\n"
+        f"if Path('broken').exists():\n    Path('broken').unlink()\n    {fault}\n"
+        "def loss(point):\n    if point['x'] < 0:\n        os._exit(3)\n    return point['x']\n"
+    )
+    with ProcessEvaluator("once.py:loss", 1) as evaluator:
+        evaluator.submit(Trial(0, {"x": -1}))
+        first = evaluator.finished()
+        Path("broken").touch()
+        evaluator.submit(Trial(1, {"x": 1}))
+        second = evaluator.finished()
+        evaluator.submit(Trial(2, {"x": 2}))
+        third = evaluator.finished()
+    assert "status 3" in first.error
+    assert "the objective could not be loaded again" in second.error
+    assert third.loss == 2.0
+
+
 def test_no_worker_is_refused():
     with pytest.raises(ValueError, match="workers is 0"):
         ProcessEvaluator(function("sphere"), 0)

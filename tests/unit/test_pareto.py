@@ -99,11 +99,35 @@ def test_losses_are_told_once_there_are_bounds_and_never_change():
     assert told[0][-1].loss == pytest.approx(1.05 * 9 / 2.25)
 
 
-def test_a_trial_that_was_not_measured_is_named():
-    search = directions()
-    trials = search.ask(1)
-    with pytest.raises(ValueError, match=r"trial 0 has the measures \{\}; a search that lowers parameters"):
-        search.tell([Outcome(trials[0], 0.5)])
+@pytest.mark.parametrize("measures", [{}, {"parameters": 0.0}, {"parameters": float("inf")}])
+def test_a_trial_that_was_not_measured_counts_as_failed(measures):
+    search = directions(initial=3)
+    trials = search.ask(5)
+    told: list[Outcome] = []
+    search.inners[0].tell = told.extend
+    search.tell([Outcome(trials[0], 0.5, measures=measures)])
+    search.tell([measured(trial, float(trial.number)) for trial in trials[1:3]])
+    assert told == []
+    search.tell([measured(trials[3], 3.0), Outcome(trials[4], 0.1, measures=measures)])
+    assert [(o.trial.number, o.loss is None) for o in told] == [
+        (0, True),
+        (1, False),
+        (2, False),
+        (3, False),
+        (4, True),
+    ]
+    assert "parameters" in told[0].error
+    assert search.ask(1)
+
+
+def test_a_measure_that_no_trial_has_is_named():
+    search = directions(initial=3)
+    trials = search.ask(4)
+    search.tell([Outcome(trials[0], None, "broken"), *(Outcome(trial, 0.5) for trial in trials[1:3])])
+    with pytest.raises(
+        ValueError, match=r"trial 3 has the measures \{\}, and none of the first 3 .* above 0; a search"
+    ):
+        search.tell([Outcome(trials[3], 0.5)])
 
 
 def test_all_directions_know_of_all_trials():

@@ -190,6 +190,25 @@ def test_a_stopped_search_waits_for_what_is_under_way_and_goes_on_later(tmp_path
     assert not set(made) & set(again)
 
 
+def test_what_the_log_holds_is_taken_after_the_end_of_time_too(tmp_path):
+    undisturbed = run(tmp_path / "log.jsonl", lanes=3)
+    taken = run(tmp_path / "log.jsonl", lambda _: pytest.fail("made again"), lanes=3, stop=lambda: True)
+    assert trials(taken) == trials(undisturbed)
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_a_gap_in_the_log_is_not_filled_after_the_end_of_time(tmp_path, lanes):
+    path = tmp_path / "log.jsonl"
+    undisturbed = run(path, lanes=lanes)
+    lines = [line for line in path.read_text().splitlines(keepends=True) if '"number": 6,' not in line]
+    path.write_text("".join(lines))
+    taken = run(path, lambda _: pytest.fail("begun"), lanes=lanes, stop=lambda: True)
+    # and those that were asked for beside the missing one
+    assert trials(taken) == trials([undisturbed[number] for number in range(6 + lanes) if number != 6])
+    assert path.read_text() == "".join(lines)
+    assert trials(run(path, lanes=lanes)) == trials(undisturbed)
+
+
 def test_a_measure_that_is_no_number_is_left_out(tmp_path):
     written = TrialLog(tmp_path / "log.jsonl", IDENTITY)
     written.append(Outcome(Trial(0, {}), 0.5, measures={"parameters": 3, "inference_seconds": float("nan")}))

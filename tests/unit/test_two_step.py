@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from podnas.search import steps
+from podnas.config import SearchConfig
+from podnas.search import build, steps
 from podnas.search.encoding import Encoding
 from podnas.search.evolution import AgedEvolution
 from podnas.search.halving import ASHA
@@ -127,14 +128,84 @@ def test_ranks_share_both_steps(algorithm, ranks):
     assert len({t.parent for t in second}) == TOP
 
 
-def test_each_rank_takes_every_nth_entry():
+def test_each_rank_repeats_the_best_of_its_own_trials():
     searches = [two_step(rank, 3) for rank in range(3)]
     tell(searches, [trial for search in searches for trial in search.ask(14)])
-    best = sorted(searches[0].finished, key=lambda entry: entry[3])[:TOP]
+    best = [entry[0] for entry in sorted(searches[0].finished, key=lambda entry: entry[3])[:TOP]]
     for rank, search in enumerate(searches):
         asked = search.ask(TOP)
-        assert [t.parent for t in asked] == [entry[0] for entry in best[rank::3]]
+        assert [t.parent for t in asked] == [number for number in best if number % 3 == rank]
         assert all(t.number % 3 == rank for t in asked)
+
+
+def test_ranks_that_know_different_trials_repeat_none_twice():
+    searches = [two_step(rank, 2) for rank in range(2)]
+    trials = [trial for search in searches for trial in search.ask(TRIALS // 2)]
+    best = min(trials, key=lambda trial: loss(trial.point))
+    tell(searches, [trial for trial in trials if trial is not best])
+    tell(searches[:1], [best])
+    # rank 1 believes that the best one has failed: all places of the others shift by one
+    searches[1].tell([Outcome(best, None, "its rank was lost")])
+    parents = [trial.parent for search in searches for trial in search.ask(TOP)]
+    assert len(set(parents)) == len(parents) >= TOP
+
+
+def finish(search: Search) -> list[Outcome]:
+    """Run a search to its end, with losses that fall with the budget and a measure."""
+    outcomes: list[Outcome] = []
+    while trials := search.ask(1):
+        measures = {"parameters": 10 + float(trials[0].point["x0"])}
+        outcomes.append(Outcome(trials[0], loss(trials[0].point) - trials[0].budget, measures=measures))
+        search.tell(outcomes[-1:])
+    return outcomes
+
+
+@pytest.mark.parametrize("objective", [None, "parameters"])
+@pytest.mark.parametrize("algorithm", ["random", "evolution", "adbo", "asha", "hyperband"])
+def test_a_search_that_ended_may_be_extended(algorithm, objective):
+    def extended(trials: int) -> Search:
+        settings = {"algorithm": algorithm, "trials": trials, "population": 8, "sample": 3, "seed": 1}
+        settings |= {"bayes": {"trees": 5, "candidates": 20}, "halving": {"least": 0.25, "reduction": 2}}
+        settings |= {"two_step": {"fraction": 0.5, "top": 0.1}, "second_objective": objective}
+        return build.build(mixed_space(), SearchConfig.model_validate(settings))
+
+    before = finish(extended(20))
+    assert len(before) == 22
+    search = extended(40)
+    search.tell(before)
+    after = finish(search)
+    assert [o.trial.number for o in after[:20]] == list(range(22, 42))
+    assert {o.trial.share for o in after[:20]} == {0.5}
+    second = [o.trial for o in [*before, *after] if o.trial.share == 1]
+    assert {t.share for t in (o.trial for o in after[20:])} <= {1.0}
+    points = [json.dumps(dict(t.point), sort_keys=True) for t in second]
+    assert len(set(points)) == len(points)
+    first = sorted((o for o in [*before, *after] if o.trial.share < 1), key=lambda o: (-o.trial.budget, o.loss))
+    best = list(dict.fromkeys(json.dumps(dict(o.trial.point), sort_keys=True) for o in first))[:4]
+    assert set(best) <= set(points)
+    assert set(points[2:]) <= set(best)
+    again = extended(40)
+    again.restore(json.loads(json.dumps(search.state())))
+    assert again.ask(1) == []
+
+
+def test_a_repeated_point_that_is_promoted_later_is_not_repeated_again():
+    search = two_step(algorithm="asha", trials=TRIALS)
+    paused = search.ask(1)[0]
+    promoted = Trial(2, paused.point, 0.5, 0.5, parent=paused.number, continues=True)
+    search.tell([Outcome(paused, 0.1), Outcome(Trial(1, paused.point, parent=paused.number), 0.1)])
+    search.tell([Outcome(promoted, -9.0)])
+    after = [o.trial for o in finish(search)]
+    assert all(trial.point != paused.point for trial in after if trial.share == 1)
+
+
+def test_outcomes_of_step_2_do_not_have_the_best_chosen_anew(monkeypatch):
+    search = two_step()
+    tell([search], search.ask(TRIALS))
+    chosen, best = [], search._best
+    monkeypatch.setattr(search, "_best", lambda: chosen.append(1) or best())
+    assert len(finish(search)) == TOP
+    assert len(chosen) == 1
 
 
 def test_a_resumed_second_step_repeats_nothing_again():
@@ -143,6 +214,8 @@ def test_a_resumed_second_step_repeats_nothing_again():
     told = tell(searches, first)
     begun = [search.ask(2) for search in searches]
     finished, running = begun[0] + begun[1], begun[2]
+    assert finished
+    assert running
     told += tell(searches, finished)
     resumed = [two_step(rank, 2) for rank in range(2)]
     for search in resumed:
@@ -150,7 +223,7 @@ def test_a_resumed_second_step_repeats_nothing_again():
         search.begun(running)
     rest = [trial for search in resumed for trial in search.ask(TOP)]
     parents = [t.parent for t in [*finished, *running, *rest]]
-    assert len(rest) == TOP - 6
+    assert len(rest) == TOP - len(finished) - len(running)
     assert sorted(parents) == sorted(entry[0] for entry in sorted(resumed[0].finished, key=lambda e: e[3])[:TOP])
     assert not {t.number for t in rest} & {o.trial.number for o in told}
 
@@ -160,7 +233,8 @@ def test_what_a_lost_rank_has_left_is_taken_by_another():
     tell(searches, [trial for search in searches for trial in search.ask(TRIALS // 2)])
     alive = searches[0]
     ours = alive.ask(TOP)
-    assert len(ours) == TOP // 2
+    assert 0 < len(ours) < TOP
+    assert all(t.parent % 2 == 0 for t in ours)
     # rank 1 says nothing any more; while something is under way, its entries are left to it
     assert alive.ask(TOP) == []
     assert alive.ask(TOP) == []
@@ -168,7 +242,7 @@ def test_what_a_lost_rank_has_left_is_taken_by_another():
     assert alive.ask(TOP) == []
     rest = alive.ask(TOP)
     assert Counter(t.parent for t in [*ours, *rest]).most_common(1)[0][1] == 1
-    assert len(rest) == TOP - TOP // 2
+    assert len(rest) == TOP - len(ours)
 
 
 # what a two-step search has shown
@@ -183,6 +257,7 @@ def trials(first: list[float], second: dict[int, float], share: float = 0.5, **c
             "number": range(count),
             "step": [1] * len(first) + [2] * len(again),
             "parent": [-1] * len(first) + again,
+            "continues": False,
             "budget": 1.0,
             "share": [share] * len(first) + [1.0] * len(again),
             "point": [json.dumps({"x": k}) for k in (*range(len(first)), *again)],
@@ -231,6 +306,56 @@ def test_a_correlation_over_selected_trials_says_so():
     assert found["all"] is None
     assert found["within_top"] == {"share": 0.75, "rho": pytest.approx(0.5), "n": 3}
     assert found["note"].startswith("over the repeated trials only")
+
+
+def test_the_top_of_a_report_is_all_that_was_repeated():
+    # 4 of 8 finished; 3 of these were repeated, of which one failed
+    table = trials([0.1, np.nan, 0.2, np.nan, 0.3, np.nan, 0.4, np.nan], {0: 0.1, 2: 0.2, 4: 0.3})
+    found = steps.report(table)["spearman"]["within_top"]
+    assert (found["n"], found["share"]) == (3, 0.75)
+    table = trials([0.1, np.nan, 0.2, np.nan, 0.3, np.nan, 0.4, np.nan], {0: 0.1, 2: np.nan, 4: 0.3})
+    assert steps.report(table)["spearman"]["within_top"]["n"] == 2
+
+
+def halved() -> pd.DataFrame:
+    """Four points on a quarter of a training; 0 and 1 go on to a half as trials 4 and 5; all four again in full."""
+    table = trials([0.5, 0.6, 0.7, 0.8, 0.9, 0.95], {4: 0.1, 5: 0.2, 2: 0.3, 3: 0.4})
+    table["budget"] = [0.25] * 4 + [0.5] * 2 + [1.0] * 4
+    table["seconds"] = [1.0] * 6 + [8.0] * 4
+    table["point"] = [json.dumps({"x": k}) for k in (0, 1, 2, 3, 0, 1, 0, 1, 2, 3)]
+    table.loc[[4, 5], "parent"] = [0, 1]
+    table["continues"] = [False] * 4 + [True] * 2 + [False] * 4
+    return table
+
+
+def test_a_continued_trial_costs_what_it_adds():
+    found = steps.cost(halved())
+    # step 1 trains 4 quarters and twice a quarter more, on half of the windows
+    assert found["relative_by_p_plus_q"] == pytest.approx((0.5 * 1.5 + 4) / 1.5)
+    # a full training on all windows takes 8 s, on half of them 4 s: 1.5 trainings in one step 12 s
+    assert found["one_step_seconds"] == pytest.approx(12)
+    assert found["relative"] == pytest.approx((6 + 32) / 12)
+
+
+def test_guidance_counts_the_budgets_of_step_1():
+    (row,) = [
+        row for row in steps.guidance({0.5: halved()})["rows"] if row["trials"] == 4 and row["q"] == pytest.approx(0.25)
+    ]
+    # 1.5 trainings of 4 points, on half of the windows, and one again
+    assert row["cost"] == pytest.approx(0.5 * 1.5 + 1)
+
+
+def test_losses_of_different_budgets_are_correlated_as_step_2_ranks_them():
+    found = steps.correlation(halved())
+    # the lowest losses are those of the smaller budget, but the larger budget comes first
+    assert found["all"] == {"rho": pytest.approx(1), "n": 4}
+
+
+def test_a_second_loss_stays_with_its_point_when_that_is_trained_for_longer():
+    table = halved()
+    table.loc[table["parent"].isin([4, 5]), "parent"] = [0, 1]
+    assert steps.pairs(table)[["number", "second_loss"]].to_numpy().tolist() == [[4, 0.1], [5, 0.2], [2, 0.3], [3, 0.4]]
+    assert steps.complete(table)
 
 
 def test_cost_beside_one_step():

@@ -54,7 +54,7 @@ def draw(studies: Mapping[float, pd.DataFrame], stamps: Sequence[style.Stamp]) -
 
 
 def _label(share: float, trials: pd.DataFrame) -> str:
-    repeated = len(steps.pairs(trials)) / max(1, len(steps.ranked(trials)))
+    repeated = steps.share_repeated(trials)
     whole = steps.complete(trials)
     found = steps.correlation(trials, steps.TOP if whole else repeated)
     top = found["within_top"]

@@ -145,7 +145,12 @@ def run(job: Job, data: Data) -> list[Outcome]:
     job.folder.mkdir(parents=True, exist_ok=True)
     file = job.folder / "job.json"
     artifacts.write_text(file, job.model_dump_json(indent=1))
-    launch.mpiexec(job.search.ranks, [*COMMAND, str(file)], lambda: len(log.merge(job.folder).outcomes))
+    launch.mpiexec(
+        job.search.ranks,
+        [*COMMAND, str(file)],
+        finished=lambda: len(log.merge(job.folder).outcomes),
+        complete=lambda: job.stopped() or decentralised.complete(job.algorithm(), log.merge(job.folder)),
+    )
     return sorted(log.merge(job.folder).outcomes, key=lambda outcome: outcome.trial.number)
 
 

@@ -3,7 +3,7 @@
 A rank asks its own search, evaluates, logs, tells the others and goes on; it waits for nobody. Only where its search
 has nothing to propose (between two steps, or at the end) does it listen until something comes. A rank that dies takes
 the trials that it had under way with it: the others count them as failed, without logging that, so that the next run
-evaluates them.
+evaluates them. One that was begun TRIES times and never finished has failed for good: it may be what kills the ranks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from podnas.parallel.exchange import Exchange, Gone, Idle, Message
 from podnas.search import log
 from podnas.search.driver import Evaluator, Report, Stop, checked, never
-from podnas.search.log import Kept, TrialLog
+from podnas.search.log import TRIES, Kept, TrialLog
 from podnas.search.numbers import Numbers
 from podnas.search.protocol import Outcome, Search, Trial
 
@@ -48,18 +48,28 @@ def run(
     """Run one rank's part of a search to its end; `kept` is what `trial_log.read_all` gave.
 
     Outcomes of earlier runs are told in the order they ended; trials that were under way are evaluated again by the
-    rank that their number belongs to. Once `stop` says so, no trial is begun and those under way are waited for.
+    rank that their number belongs to, the last of TRIES times with no other beside them, and are failed after it. Once
+    `stop` says so, no trial is begun and those under way are waited for.
     The others learn of the end, however it comes; closing the exchange is left to the caller.
     """
     rank = _Rank(search, evaluator, trial_log, exchange, report, stop)
-    over = False
+    over = done = False
     try:
         rank.resume(kept)
         over = rank.work(lanes)
+        done = True
     finally:
-        exchange.send([Gone(over)])
+        exchange.send([Gone(over, failed=not done)])
     outcomes = list(rank.outcomes.values())
     return Ended(outcomes, [number for number in rank.outcomes if number not in rank.kept], over)
+
+
+def complete(search: Search, kept: Kept) -> bool:
+    """Whether a new search that is told what the logs hold has nothing left to do, nor anything to do again."""
+    if kept.running:
+        return False
+    search.tell(kept.outcomes)
+    return not search.ask(1)
 
 
 class _Rank:
@@ -73,6 +83,7 @@ class _Rank:
         self.told: set[int] = set()  # and those that were lost
         self.begun: dict[int, tuple[int, Trial]] = {}  # under way elsewhere, and on which rank
         self.again: deque[Trial] = deque()  # under way in an earlier run, and this rank's
+        self.suspects: deque[Trial] = deque()  # of these, those to be tried for the last time, each by itself
         self.under_way: set[int] = set()
         self.present = set(range(exchange.ranks)) - {exchange.rank}
         self.idle: dict[int, int] = {}  # outcomes that a rank with nothing to do knows
@@ -91,10 +102,15 @@ class _Rank:
         self.search.begun(kept.running)
         numbers = Numbers(0, self.exchange.rank, self.exchange.ranks)
         for trial in kept.running:
-            if numbers.owns(trial.number):
-                self.again.append(trial)
-            else:
+            if not numbers.owns(trial.number):
                 self.begun[trial.number] = (trial.number % self.exchange.ranks, trial)
+            elif kept.tries[trial.number] < TRIES - 1:
+                self.again.append(trial)
+            elif kept.tries[trial.number] < TRIES:
+                self.suspects.append(trial)
+            else:
+                error = f"begun {kept.tries[trial.number]} times and never finished: its process was killed each time"
+                self._record(Outcome(trial, None, error))
 
     def work(self, lanes: int) -> bool:
         """Evaluate until there is nothing left to do, and return whether there is none for anybody."""
@@ -177,37 +193,49 @@ class _Rank:
 
     def _was_with(self, rank: int, number: int) -> bool:
         """Whether an unfinished trial of a lost rank's log, or one known to be under way, was under way there."""
-        if number in self.told or number in self.under_way or any(trial.number == number for trial in self.again):
+        if number in self.told or number in self.under_way:
+            return False
+        if any(trial.number == number for trial in (*self.again, *self.suspects)):
             return False
         return number not in self.begun or self.begun[number][0] == rank
 
     def _begin(self, count: int) -> None:
         if count <= 0 or self.stop():
             return
-        trials = [self.again.popleft() for _ in range(min(count, len(self.again)))]
-        if len(trials) < count and self.news:
-            self.news = False
-            asked = self.search.ask(count - len(trials))
-            if asked:
-                self.log.begin(asked)
-                self.exchange.send(asked)
-            trials += asked
+        trials = self._next(count)
+        if trials:
+            self.log.begin(trials)
+            self.exchange.send(trials)
         for trial in trials:
             self.announced = None
             self.under_way.add(trial.number)
             self.evaluator.submit(trial)
+
+    def _next(self, count: int) -> list[Trial]:
+        if self.suspects:  # what was under way beside one that kills its rank must not fail with it
+            return [] if self.under_way else [self.suspects[0]]
+        trials = [self.again.popleft() for _ in range(min(count, len(self.again)))]
+        if len(trials) < count and self.news:
+            self.news = False
+            trials += self.search.ask(count - len(trials))
+        return trials
 
     def _take(self) -> None:
         """Wait for an outcome, as long as nobody else may have something to say."""
         outcome = self.evaluator.finished(LISTEN_S if self.present else None)
         if outcome is None:
             return
-        outcome = checked(outcome)
+        self.under_way.remove(outcome.trial.number)
+        if self.suspects and self.suspects[0].number == outcome.trial.number:
+            self.suspects.popleft()
+        self._record(checked(outcome))
+
+    def _record(self, outcome: Outcome) -> None:
+        """Log an outcome of this rank, and tell it the others and the search."""
         if not outcome.ended:
             outcome = replace(outcome, ended=time.time())
         self.log.append(outcome)
         self.exchange.send([outcome])
-        self.under_way.remove(outcome.trial.number)
         self._tell([outcome])
 
     def _over(self, lanes: int) -> bool:

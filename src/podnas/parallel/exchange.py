@@ -30,9 +30,10 @@ class Idle:
 
 @dataclass(frozen=True)
 class Gone:
-    """A rank that leaves; `over`: because there is nothing left to do for anybody."""
+    """A rank that leaves; `over`: because there is nothing left to do for anybody; `failed`: with an error."""
 
     over: bool
+    failed: bool = False
 
 
 Message = Trial | Outcome | Idle | Gone  # a trial: it is about to be evaluated
@@ -57,8 +58,12 @@ class Exchange(Protocol):
         """Ranks of which nothing was heard for too long."""
         ...
 
+    def lost(self) -> Collection[int]:
+        """Ranks that are silent or have left with an error: they do nothing more."""
+        ...
+
     def close(self) -> None:
-        """Nothing is sent or received any more."""
+        """Wait until all others have left or are silent; nothing is sent or received any more."""
         ...
 
 
@@ -79,6 +84,10 @@ class Alone:
         """Nobody."""
         return ()
 
+    def lost(self) -> Collection[int]:
+        """Nobody."""
+        return ()
+
     def close(self) -> None:
         """Nothing to close."""
 
@@ -90,12 +99,14 @@ class Hearing:
         self.silent_s = silent_s
         self.last = {other: time.monotonic() for other in range(ranks) if other != rank}
         self.gone: set[int] = set()
+        self.failed: set[int] = set()  # of those, with an error
 
     def note(self, rank: int, message: Message | None = None) -> None:
         """A sign of life of a rank."""
         self.last[rank] = time.monotonic()
         if isinstance(message, Gone):
             self.gone.add(rank)
+            self.failed |= {rank} if message.failed else set()
 
     def silent(self) -> set[int]:
         """Ranks that have not left, and of which nothing was heard for too long."""
@@ -128,7 +139,7 @@ class FolderExchange:
         self.ends = dict(ends)
         self.poll_s, self.beat_s = poll_s, silent_s / BEATS
         self.polled = -float("inf")
-        self.sign: dict[str, Any] = {"run": run, "beat": 0, "idle": None, "gone": None}
+        self.sign: dict[str, Any] = {"run": run, "beat": 0, "idle": None, "gone": None, "failed": False}
         self.seen: dict[int, dict[str, Any]] = {}
         self.beats: dict[int, int] = {}
         self._beat()
@@ -140,8 +151,8 @@ class FolderExchange:
             match message:
                 case Idle(known):
                     self.sign["idle"] = known
-                case Gone(over):
-                    self.sign["gone"] = over
+                case Gone(over, failed):
+                    self.sign |= {"gone": over, "failed": failed}
                 case _:
                     self.sign["idle"] = None
         if (self.sign["idle"], self.sign["gone"]) != before:
@@ -162,8 +173,15 @@ class FolderExchange:
         """Ranks whose file has not changed for too long."""
         return self.hearing.silent()
 
+    def lost(self) -> Collection[int]:
+        """Those, and ranks that say that they failed."""
+        return self.hearing.silent() | self.hearing.failed
+
     def close(self) -> None:
-        """Nothing is held open."""
+        """Stay until all others have left or are silent."""
+        while len(self.hearing.gone | self.hearing.silent()) < len(self.hearing.last):
+            self.receive()
+            time.sleep(self.poll_s)
 
     def _beat(self) -> None:
         self.written = time.monotonic()
@@ -195,7 +213,7 @@ class FolderExchange:
         if sign["idle"] is not None and read == sign["logged"]:
             messages.append(Idle(sign["idle"]))
         if sign["gone"] is not None:
-            messages.append(Gone(sign["gone"]))
+            messages.append(Gone(sign["gone"], sign["failed"]))
             self.hearing.note(other, messages[-1])
         return messages
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Literal
 
 from podnas.parallel.exchange import SILENT_S, Alone, Exchange, FolderExchange
-from podnas.search.log import Kept
+from podnas.search.log import TRIES, Kept
 
 LOG = logging.getLogger("podnas")
 
@@ -32,6 +32,8 @@ KINDS: tuple[Kind, ...] = ("mpi", "folder")
 
 LAUNCHER = "PODNAS_MPIEXEC"  # command that starts ranks, for instance: srun --mpi=pmi2 --no-kill --kill-on-bad-exit=0
 RUN = "PODNAS_RUN"  # the same for all ranks of one start, and different for each start
+# Unix time after which no trial is begun, the same for all starts; who sets it makes the table of trials at the end
+DEADLINE = "PODNAS_DEADLINE"
 # rank and number of ranks, as MPICH, SLURM and Open MPI tell a process that they start
 PLACES = (
     ("PMI_RANK", "PMI_SIZE"),
@@ -39,7 +41,8 @@ PLACES = (
     ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
 )
 PR_SET_PDEATHSIG = 1
-ATTEMPTS = 3  # starts after each other that finish no trial
+# starts after each other that finish no trial; one more than a trial that kills its rank is tried
+ATTEMPTS = TRIES + 1
 LINES = 20  # of the ranks' last words in an error
 
 
@@ -101,8 +104,9 @@ def mpiexec(
     arguments: Sequence[str],
     finished: Callable[[], int],
     environment: Mapping[str, str] | None = None,
+    complete: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Run `python arguments…` on so many ranks until they all end well.
+    """Run `python arguments…` on so many ranks until they all end well, or until `complete` says that nothing is left.
 
     When they do not, those that remain are started again at once, one rank fewer each time and at least one; what they
     do must therefore go on where it stopped. `finished` counts trials that are on the disk: where it stands still for
@@ -112,6 +116,9 @@ def mpiexec(
     while True:
         code, words = _start(ranks, arguments, environment or {})
         if code == 0:
+            return
+        if complete():
+            LOG.warning("the launcher of %d ranks ended with status %d, with nothing left to do", ranks, code)
             return
         before, count = count, finished()
         idle = 0 if count > before else idle + 1

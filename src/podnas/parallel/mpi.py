@@ -55,21 +55,35 @@ class MpiExchange:
     def receive(self) -> list[Heard]:
         """What has arrived."""
         heard = []
-        status = MPI.Status()
-        while self.outward and self.world.Iprobe(MPI.ANY_SOURCE, TAG, status):
-            source, data = status.Get_source(), bytearray(status.Get_count(MPI.BYTE))
-            self.world.Recv([data, MPI.BYTE], source, TAG)
+        while self.outward and (arrived := self._next()) is not None:
+            source, data = arrived
             self.hearing.note(source)
-            for message in map(_decode, bytes(data).splitlines()):
+            for message in map(_decode, data.splitlines()):
                 self.hearing.note(source, message)
                 heard.append((source, message))
         self._push()
         return heard
 
+    def _next(self) -> tuple[int, bytes] | None:
+        """A message that has arrived and the rank that sent it; None where there is none, or none can be fetched."""
+        status = MPI.Status()
+        try:
+            if not self.world.Iprobe(MPI.ANY_SOURCE, TAG, status):
+                return None
+            source, data = status.Get_source(), bytearray(status.Get_count(MPI.BYTE))
+            self.world.Recv([data, MPI.BYTE], source, TAG)
+        except MPI.Exception:  # of a rank that has died; it becomes silent
+            return None
+        return source, bytes(data)
+
     def silent(self) -> Collection[int]:
         """Ranks from which nothing came for too long, or that cannot be reached."""
         lost = {other for other, outward in self.outward.items() if outward.broken}
         return (self.hearing.silent() | lost) - self.hearing.gone
+
+    def lost(self) -> Collection[int]:
+        """Those, and ranks that said that they failed."""
+        return {*self.silent(), *self.hearing.failed}
 
     def close(self) -> None:
         """Stay until all others have left or are silent, then end MPI with them.
@@ -145,8 +159,8 @@ def _encode(message: Message) -> bytes:
     match message:
         case Idle(known):
             return json.dumps({"idle": known}).encode()
-        case Gone(over):
-            return json.dumps({"gone": over}).encode()
+        case Gone(over, failed):
+            return json.dumps({"gone": over, "failed": failed}).encode()
         case _:
             return log.encode(message)
 
@@ -156,5 +170,5 @@ def _decode(line: bytes) -> Message:
     if "idle" in record:
         return Idle(record["idle"])
     if "gone" in record:
-        return Gone(record["gone"])
+        return Gone(record["gone"], record["failed"])
     return log.decode(record)

@@ -51,8 +51,8 @@ class ProcessEvaluator:
     object from its standard input and prints the result on its last line.
 
     The seed is the trial's own, drawn from `seed` and its number. `checkpoint` is a folder in `checkpoints` (None: not
-    offered), the same for a trial and those that continue its training. Where the target cannot be loaded,
-    ObjectiveError is raised, since no trial could be evaluated.
+    offered), the same for a trial and those that continue its training. Where no process could load the target,
+    ObjectiveError is raised, since no trial could be evaluated; after that, one that cannot costs its trial only.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class ProcessEvaluator:
         self.seed = seed
         self.checkpoints = checkpoints
         self.workers: list[_Worker | None] = [None] * workers
+        self.loaded = False  # whether a process has ever loaded the target
         self.waiting: deque[Trial] = deque()
         self.done: deque[Outcome] = deque()
 
@@ -150,8 +151,9 @@ class ProcessEvaluator:
         for record in records:
             if record.get("ready"):
                 one.started = time.monotonic()
+                self.loaded = True
             elif one.started is None:
-                self._refuse(record["error"])
+                self._lose(one, record["error"])
             else:
                 self._finish(one, record)
 
@@ -160,14 +162,13 @@ class ProcessEvaluator:
         error = f"its process ended: {one.end()}" if error is None else error
         one.end()
         self.workers[self.workers.index(one)] = None
-        if one.started is None:
-            self._refuse(error)
-        else:
+        if one.started is not None:
             self._finish(one, {"error": error, "seconds": time.monotonic() - one.started})
-
-    def _refuse(self, error: str) -> None:
-        self.close()
-        raise ObjectiveError(f"the objective {self.target} cannot be loaded ({error}); mend it and start again")
+        elif self.loaded:
+            self._finish(one, {"error": f"the objective could not be loaded again ({error})", "seconds": 0.0})
+        else:
+            self.close()
+            raise ObjectiveError(f"the objective {self.target} cannot be loaded ({error}); mend it and start again")
 
     def _finish(self, one: _Worker, record: Mapping[str, Any]) -> None:
         trial, one.trial = one.trial, None
@@ -285,7 +286,7 @@ def _module_file(name: str) -> Path | None:
 
 def _environment() -> dict[str, str]:
     """This process's environment without its place among the ranks, which is not the worker's."""
-    places = {name for pair in launch.PLACES for name in pair}
+    places = {launch.RUN, launch.DEADLINE, *(name for pair in launch.PLACES for name in pair)}
     return {
         key: value for key, value in os.environ.items() if key not in places and not key.startswith(("PMI_", "PMIX_"))
     }

@@ -16,7 +16,7 @@ from scipy.special import ndtri
 
 from podnas.config import BayesConfig
 from podnas.search.encoding import Encoding, Random, Rows
-from podnas.search.forest import Forest, grow
+from podnas.search.forest import LARGEST, Forest, grow
 from podnas.search.protocol import Outcome
 
 REFIT = 0.03  # growth of the outcomes after which the splits are renewed
@@ -29,14 +29,18 @@ RANDOM = 0.1  # share of the candidates that are drawn from the whole space
 class Archive:
     """Outcomes of all ranks, and the forest fitted to them.
 
-    refit: growth of the outcomes after which the splits are renewed; 0: with every outcome.
+    refit: growth of the outcomes after which the splits are renewed; 0: with every outcome. largest: outcomes that a
+    tree is grown on.
     """
 
-    def __init__(self, encoding: Encoding, config: BayesConfig, seed: int, refit: float = REFIT) -> None:
+    def __init__(
+        self, encoding: Encoding, config: BayesConfig, seed: int, refit: float = REFIT, largest: int = LARGEST
+    ) -> None:
         self.encoding = encoding
         self.config = config
         self.seed = seed
         self.refit = refit
+        self.largest = largest
         self._clear()
 
     def _clear(self) -> None:
@@ -85,8 +89,7 @@ class Archive:
             key = row.tobytes()
             if key not in self.seen and key not in taken and self.encoding.allowed(self.encoding.points(row[None])[0]):
                 return row
-        drawn: Rows = self.encoding.vectors([self.encoding.sample(random)])[0]
-        return drawn
+        return self.encoding.random_row(random, fixed or {})
 
     def state(self) -> dict[str, Any]:
         """All outcomes, as JSON."""
@@ -123,7 +126,7 @@ class Archive:
             self.sorted_losses = np.sort(self.losses[:size])
             rows, losses = self.rows[:size], self._scaled(self.losses[:size])
             seed = self.seed * 1_000_003 + size
-            self.forest = grow(rows, losses, self.encoding.categories, self.config.trees, seed)
+            self.forest = grow(rows, losses, self.encoding.categories, self.config.trees, seed, self.largest)
             self.fitted = self.learnt = size
         if self.learnt < self.count:
             rows = self.rows[self.learnt : self.count]

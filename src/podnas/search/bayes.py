@@ -154,22 +154,23 @@ class AgedEvolutionBayesianOptimisation(BayesianOptimisation):
     def _propose(self, number: int) -> Trial:
         random = stream(self.seed, number)
         parent = self.population.parent(random)
-        point = self._mutant(parent[1] if parent else None, random)
-        row = np.array(self.encoding.row(point), np.float32)
-        fixed = {place: float(row[place]) for place in map(self.encoding.place.__getitem__, self.evolved)}
-        if len(fixed) < len(row):
-            row = self._others(number, fixed, random)
-        self._begin(number, row)
-        return Trial(number, self.encoding.points(row[None])[0], parent=parent[0] if parent else None)
+        row = self.encoding.row(self._mutant(parent[1] if parent else None, random))
+        # one that its condition leaves out may be drawn where the others bring it in
+        fixed = {place: row[place] for place in map(self.encoding.place.__getitem__, self.evolved) if row[place] >= 0}
+        chosen = np.array(row, np.float32) if len(self.evolved) == len(row) else self._others(number, fixed, random)
+        self._begin(number, chosen)
+        return Trial(number, self.encoding.points(chosen[None])[0], parent=parent[0] if parent else None)
 
     def _mutant(self, parent: Mapping[str, object] | None, random: Random) -> dict[str, Any]:
         if parent is None:
             return self.encoding.sample(random)
-        return self.encoding.mutate(parent, random, self.evolved) if self.evolved else dict(parent)
+        try:
+            return self.encoding.mutate(parent, random, self.evolved)
+        except ValueError:  # none of them can change here: the others will
+            return dict(parent)
 
     def _others(self, number: int, fixed: Mapping[int, float], random: Random) -> Rows:
         """The whole row: the evolved dimensions as they are given, the others as the forest would have them."""
         if len(self.archive) < self.config.initial:
-            row: Rows = self.encoding.random_rows(1, random, fixed)[0]
-            return row
+            return self.encoding.random_row(random, fixed)
         return self.archive.suggest(self._kappa(number, random), random, self.taken, self._lies(), fixed)

@@ -44,7 +44,8 @@ def run(
 ) -> list[Outcome]:
     """Run a search to its end and return all its outcomes in the order of their numbers.
 
-    Once `stop` says so, no more are asked for: those under way are waited for and returned with the others.
+    Once `stop` says so, no more are begun: what the log holds is taken, those under way are waited for and returned
+    with the others.
     """
     return _Run(search, evaluator, log, report, stop).outcomes(lanes)
 
@@ -60,7 +61,10 @@ class _Run:
     def __init__(self, search: Search, evaluator: Evaluator, log: TrialLog, report: Report, stop: Stop) -> None:
         self.search, self.evaluator, self.log, self.report, self.stop = search, evaluator, log, report, stop
         self.kept = {outcome.trial.number: outcome for outcome in reversed(log.read())}
+        self.left = set(self.kept)  # not asked for yet
         self.under_way: deque[Trial] = deque()
+        self.refused: set[int] = set()  # asked for when no more were to be begun
+        self.over = False
         self.done: dict[int, Outcome] = {}
 
     def outcomes(self, lanes: int) -> list[Outcome]:
@@ -68,6 +72,9 @@ class _Run:
         self._ask(lanes)
         while self.under_way:
             trial = self.under_way.popleft()
+            if trial.number in self.refused:
+                self.over = True  # without its outcome, the search would ask for others than those in the log
+                continue
             while trial.number not in self.done:
                 self._take()
             outcome = self.done.pop(trial.number)
@@ -77,13 +84,17 @@ class _Run:
         return told
 
     def _ask(self, count: int) -> None:
-        if self.stop():
+        stopped = self.stop()
+        if self.over or (stopped and not self.left):
             return
         for trial in self.search.ask(count):
             self.under_way.append(trial)
             if trial.number in self.kept:
+                self.left.discard(trial.number)
                 self.done[trial.number] = self._kept(trial)
                 self.report(self.done[trial.number], True)
+            elif stopped:
+                self.refused.add(trial.number)
             else:
                 self.evaluator.submit(trial)
 

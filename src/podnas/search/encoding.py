@@ -63,7 +63,11 @@ class Encoding:
         A number takes a small step or, as often, any value. Dimensions that the change makes active are drawn. With
         `names`, one of these is changed. Raises ValueError where none can change.
         """
-        free = [name for name in names or self.names if name in point and self.dimensions[self.place[name]].size > 1]
+        free = [
+            name
+            for name in (self.names if names is None else names)
+            if name in point and self.dimensions[self.place[name]].size > 1
+        ]
         if not free:
             raise ValueError(f"no value of {dict(point)} can change: every dimension of the space is constant")
         row = self.row(point)
@@ -93,6 +97,16 @@ class Encoding:
     def points(self, rows: Rows) -> list[dict[str, Any]]:
         """The points of rows: active values only, as Python's own str, int, float and bool."""
         return [self._point(row) for row in np.asarray(rows, dtype=float).tolist()]
+
+    def random_row(self, random: Random, fixed: Mapping[int, float]) -> Rows:
+        """A row (d,) of a random point, with values of some columns given unless all such points are forbidden."""
+        for _ in range(ATTEMPTS):
+            rows = self.random_rows(1, random, fixed)
+            if self.allowed(self.points(rows)[0]):
+                first: Rows = rows[0]
+                return first
+        drawn: Rows = self.vectors([self.sample(random)])[0]
+        return drawn
 
     def random_rows(self, count: int, random: Random, fixed: Mapping[int, float] | None = None) -> Rows:
         """Rows of random points; forbidden ones may be among them (see `allowed`). `fixed`: values of some columns."""

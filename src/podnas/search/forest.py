@@ -26,7 +26,7 @@ Integers = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 LARGEST = 2000  # observations a tree is grown on; of more, each tree draws so many
 MIN_LEAF = 1
 JUDGED = 64  # observations of a node that its splits are judged by: of more, evenly many are left out
-MOST_CATEGORIES = 30  # bits of a node's set of categories
+MOST_CATEGORIES = 30  # bits of a node's set of categories; a dimension of more is split by their index
 PAIRS = 3  # pairs of observations drawn for a threshold, until two differ
 LEAST_OFFERS = 3  # a node looks at as many splits as it has observations, but not at fewer than these
 FIELDS = 4
@@ -70,17 +70,18 @@ class Forest:
         return Forest(self.nodes, self.depth, self.count.copy(), self.mean.copy(), self.square.copy())
 
 
-def grow(rows: Floats, losses: Floats, categories: Integers, trees: int, seed: int) -> Forest:
+def grow(rows: Floats, losses: Floats, categories: Integers, trees: int, seed: int, largest: int = LARGEST) -> Forest:
     """Fit to losses (n,) at rows (n, d), both float32.
 
-    categories: (d,) number of categories of a dimension, 0 where it is ordered. A tree takes at most LARGEST
+    categories: (d,) number of categories of a dimension, 0 where it is ordered. A tree takes at most `largest`
     observations: time and memory do not grow beyond.
     """
-    size = min(len(losses), LARGEST)
+    size = min(len(losses), largest)
     shape = (trees, 2 * (size // MIN_LEAF))
     nodes = np.zeros((*shape, FIELDS), np.int32)
     forest = Forest(nodes, np.zeros(trees, np.int64), *(np.zeros(shape, np.float32) for _ in range(3)))
     columns = np.ascontiguousarray(rows.T)
+    categories = np.where(categories > MOST_CATEGORIES, 0, categories)
     leaves = (forest.count, forest.mean, forest.square)
     _grow(columns, losses, categories, size, np.uint64(seed), nodes, nodes.view(np.float32), forest.depth, *leaves)
     return forest

@@ -1,8 +1,8 @@
 """The trial log: JSON lines, one writer a file, flushed to disk after every record, so that a kill loses none.
 
 The first line says which search the trials belong to; a log of another search is refused, never mixed. Then come
-outcomes and, from ranks that search together, trials that were begun ({"begun": …}). A last line that a kill or a full
-disk left half-written is cut off by the file's own writer; others that read the file leave it alone and skip that line.
+outcomes and, from ranks that search together, trials each time that they were begun ({"begun": …}). A last line that a
+kill or a full disk left half-written is cut off by the file's own writer; others that read the file skip that line.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import math
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ Check = Callable[[Path, Mapping[str, Any]], None]  # of a log and its first line
 
 VERSION = 2
 LOGS = "rank-*.jsonl"
+# after which a trial that was begun and never finished counts as failed: it may be what kills its rank
+TRIES = 3
 WRITER_S = 20.0  # that another writer of the same log, killed perhaps, is given to end
 
 
@@ -88,6 +91,7 @@ class Kept:
     outcomes: list[Outcome] = field(default_factory=list)  # in the order they ended, each number once
     running: list[Trial] = field(default_factory=list)  # begun and not finished, by number
     ends: dict[Path, int] = field(default_factory=dict)  # bytes that were read of each log
+    tries: dict[int, int] = field(default_factory=dict)  # how often each of those running was begun
 
 
 class TrialLog:
@@ -187,7 +191,9 @@ def merge(folder: Path, check: Check | None = None) -> Kept:
     for file in sorted(folder.glob(LOGS)):
         more, ends[file] = read_from(file, 0, check)
         records += more
-    return Kept(*_sorted(records), ends)
+    outcomes, running = _sorted(records)
+    begun = Counter(record.number for record in records if isinstance(record, Trial))
+    return Kept(outcomes, running, ends, {trial.number: begun[trial.number] for trial in running})
 
 
 def read_file(file: Path) -> list[Trial | Outcome]:

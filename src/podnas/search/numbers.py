@@ -18,6 +18,13 @@ class Numbers:
         self.ranks = ranks
         self.next = rank
         self.known: set[int] = set()
+        self.skipped: set[int] = set()
+
+    def copy(self) -> Numbers:
+        """For another search of the same trials: it counts for itself, and leaves out the same skipped numbers."""
+        other = Numbers(self.trials, self.rank, self.ranks)
+        other.skipped = self.skipped  # shared: what either skips is skipped by both
+        return other
 
     def take(self, count: int) -> list[int]:
         """Up to `count` numbers for new trials of this rank: never more than its part of what is left to begin.
@@ -26,7 +33,7 @@ class Numbers:
         """
         taken = []
         for _ in range(min(count, -(-self.left() // self.ranks))):
-            while self.next in self.known:
+            while self.next in self.known or self.next in self.skipped:
                 self.next += self.ranks
             self.known.add(self.next)
             taken.append(self.next)
@@ -35,6 +42,10 @@ class Numbers:
     def note(self, number: int) -> None:
         """A trial that was begun or has finished, here or elsewhere."""
         self.known.add(number)
+
+    def skip(self, number: int) -> None:
+        """A number that is taken by a trial of another kind, which does not count here."""
+        self.skipped.add(number)
 
     def left(self) -> int:
         """Trials that may still be begun."""
@@ -45,10 +56,12 @@ class Numbers:
         return number % self.ranks == self.rank
 
     def state(self) -> dict[str, Any]:
-        """The numbers known, as JSON."""
-        return {"next": self.next, "known": sorted(self.known)}
+        """The numbers known and skipped, as JSON."""
+        return {"next": self.next, "known": sorted(self.known), "skipped": sorted(self.skipped)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue exactly from what `state` gave."""
         self.next = state["next"]
         self.known = set(state["known"])
+        self.skipped.clear()  # in place: copies share it
+        self.skipped.update(state["skipped"])

@@ -58,7 +58,8 @@ class Directions:
     Search d = 0 … D - 1 minimises the augmented Chebyshev scalarisation max(w·f) + .05 Σ w·f with w = (1 - d/D, d/D)
     (Knowles 2006, ParEGO); the smallest network alone is no aim. Trials are asked of the searches in turn, and every
     outcome is told to all of them. f is normalised by the first `initial` outcomes (their least value is 0, their upper
-    quartile 1) and these are told once they are all in, so that no loss that was told ever changes.
+    quartile 1) and these are told once they are all in, so that no loss that was told ever changes. A trial that
+    finished without a measure above 0 counts as failed.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Directions:
     ) -> None:
         self.measure = measure
         self.initial = initial
-        self.inners = [sampler(Numbers(numbers.trials, numbers.rank, numbers.ranks)) for _ in range(directions)]
+        self.inners = [sampler(numbers.copy()) for _ in range(directions)]
         self.known: set[int] = set()
         self.asked = numbers.rank  # ranks begin with different directions
         self.held: list[Outcome] = []
@@ -93,14 +94,17 @@ class Directions:
         self._note([trial for trial in trials if trial.number not in self.known], self.inners)
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
-        """Outcomes with the measure, or failed. Raises ValueError where a finished trial was not measured."""
+        """Outcomes with the measure, or failed. Raises ValueError where none of the first `initial` was measured."""
         self.begun([outcome.trial for outcome in outcomes])
         self.held += outcomes
         if self.bounds is None:
-            finished = [self._objectives(outcome) for outcome in self.held if outcome.loss is not None]
-            if len(finished) < self.initial:
+            finished = [outcome for outcome in self.held if outcome.loss is not None]
+            measured = [outcome for outcome in finished if self._measured(outcome)]
+            self._check(finished[: self.initial])
+            if len(measured) < self.initial:
                 return
-            low, high = np.min(finished, axis=0), np.quantile(finished, SPREAD, axis=0)
+            values = [self._objectives(outcome) for outcome in measured]
+            low, high = np.min(values, axis=0), np.quantile(values, SPREAD, axis=0)
             self.bounds = [low.tolist(), np.where(high > low, high - low, 1.0).tolist()]
         for outcome in self.held:
             self._tell(outcome)
@@ -129,6 +133,8 @@ class Directions:
             inner.begun(trials)
 
     def _tell(self, outcome: Outcome) -> None:
+        if outcome.loss is not None and not self._measured(outcome):
+            outcome = replace(outcome, loss=None, error=f"{self.measure} is missing or not above 0")
         for direction, inner in enumerate(self.inners):
             weight = direction / len(self.inners)
             loss = None if outcome.loss is None else self._scalar(self._objectives(outcome), weight)
@@ -140,11 +146,17 @@ class Directions:
         weighted = np.array([1 - weight, weight]) * (objectives - low) / spread
         return float(weighted.max() + AUGMENTATION * weighted.sum())
 
-    def _objectives(self, outcome: Outcome) -> Array:
-        value = outcome.measures.get(self.measure, math.nan)
-        if not value > 0:
+    def _measured(self, outcome: Outcome) -> bool:
+        return 0 < outcome.measures.get(self.measure, math.nan) < math.inf
+
+    def _check(self, first: Sequence[Outcome]) -> None:
+        """One trial without the measure may be chance; where all of the first lack it, nobody measures it."""
+        if len(first) == self.initial and not any(self._measured(outcome) for outcome in first):
             raise ValueError(
-                f"trial {outcome.trial.number} has the measures {dict(outcome.measures)}; a search that lowers "
-                f"{self.measure}, too, needs it, and above 0, of every trial that finishes"
+                f"trial {first[-1].trial.number} has the measures {dict(first[-1].measures)}, and none of the first "
+                f"{self.initial} that finished has {self.measure} above 0; a search that lowers {self.measure}, too, "
+                "needs it: let the objective return it, or leave search.second_objective out"
             )
-        return np.array([outcome.loss, math.log(value)])
+
+    def _objectives(self, outcome: Outcome) -> Array:
+        return np.array([outcome.loss, math.log(outcome.measures[self.measure])])

@@ -1,7 +1,7 @@
 """What a two-step search has shown: whether step 1 ranks as step 2 does, what it cost, how small it could have been.
 
-Trials are the table of the search room: number, step, parent, budget, share, point, loss, seconds, measures. Losses are
-to be lowered; a failed trial's is NaN.
+Trials are the table of the search room: number, step, parent, continues, budget, share, point, loss, seconds, measures.
+Losses are to be lowered; a failed trial's is NaN. The seconds of a trial that continues another are those it adds.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ AT_MOST = (
 def ranked(trials: pd.DataFrame) -> pd.DataFrame:
     """Finished trials of step 1 from the best on, each point once: rank (1: best), second_loss and second_seconds.
 
-    The last two are NaN where step 2 did not repeat the trial with success. With successive halving a point counts at
+    The last two are NaN where step 2 did not repeat the point with success. With successive halving a point counts at
     the largest budget that it was trained to, and larger budgets come first.
     """
     done = trials[(trials["step"] == 1) & trials["loss"].notna()].sort_values("number", kind="stable")
     order = done.assign(order=-done["budget"]).sort_values(["order", "loss"], kind="stable").drop_duplicates("point")
-    again = trials[(trials["step"] == 2) & trials["loss"].notna()].sort_values("number").drop_duplicates("parent")
-    second = again.set_index("parent")[["loss", "seconds"]].add_prefix("second_")
-    known = order.drop(columns="order").join(second, on="number").reset_index(drop=True)
+    again = trials[(trials["step"] == 2) & trials["loss"].notna()].sort_values("number").drop_duplicates("point")
+    second = again.set_index("point")[["loss", "seconds"]].add_prefix("second_")
+    known = order.drop(columns="order").join(second, on="point").reset_index(drop=True)
     return known.assign(rank=known.index + 1)
 
 
@@ -52,7 +52,18 @@ def pairs(trials: pd.DataFrame) -> pd.DataFrame:
 
 def complete(trials: pd.DataFrame) -> bool:
     """Whether step 2 repeated all trials of step 1 that finished."""
-    return bool(ranked(trials)["number"].isin(trials.loc[trials["step"] == 2, "parent"]).all())
+    return bool(_again(trials).all())
+
+
+def share_repeated(trials: pd.DataFrame) -> float:
+    """Share of the ranked trials of step 1 down to the last one that step 2 repeated, with success or without."""
+    again = _again(trials)
+    return float(again[again].index.max() + 1) / len(again) if again.any() else 0.0
+
+
+def _again(trials: pd.DataFrame) -> pd.Series[bool]:
+    """Of the ranked trials, those that step 2 repeated."""
+    return ranked(trials)["point"].isin(trials.loc[trials["step"] == 2, "point"])
 
 
 def spearman(one: pd.Series[float], other: pd.Series[float]) -> dict[str, Any]:
@@ -65,14 +76,17 @@ def spearman(one: pd.Series[float], other: pd.Series[float]) -> dict[str, Any]:
 def correlation(trials: pd.DataFrame, top: float = TOP) -> dict[str, Any]:
     """Spearman's correlation of the losses of both steps, over all trials and within the top share by step 1.
 
-    `all` is null where not all trials were repeated; `within_top` is then over those that were.
+    `all` is null where not all trials were repeated; `within_top` is then over those that were. Losses of different
+    budgets of step 1 (successive halving) do not compare: there the order is that in which step 2 takes its trials, the
+    larger budget first, then the lower loss.
     """
     order, both = ranked(trials), pairs(trials)
+    both["place"] = both.groupby(["budget", "loss"], sort=False).ngroup()  # equal losses share a place
     within = both[both["rank"] <= math.ceil(round(top * len(order), 9))]
     whole = complete(trials)
     return {
-        "all": spearman(both["loss"], both["second_loss"]) if whole else None,
-        "within_top": {"share": top, **spearman(within["loss"], within["second_loss"])},
+        "all": spearman(both["place"], both["second_loss"]) if whole else None,
+        "within_top": {"share": top, **spearman(within["place"], within["second_loss"])},
         "note": None if whole else ONLY_REPEATED,
     }
 
@@ -80,21 +94,41 @@ def correlation(trials: pd.DataFrame, top: float = TOP) -> dict[str, Any]:
 def cost(trials: pd.DataFrame) -> dict[str, Any]:
     """Worker-seconds of both steps beside one step, in which all trials of step 1 train on all windows.
 
-    One step is estimated: the seconds of step 1 times the ratio that step 2 and step 1 have on the repeated trials.
+    One step is estimated: the seconds of step 1 times the ratio that step 2 and step 1 have on the repeated points.
+    With successive halving one step halves in the same way: a point's seconds in step 1 are those of all its trainings,
+    beside that part of its seconds in step 2 that its budget in step 1 is of a full training; and by p + q, a trial
+    counts the budget that it adds to the one it continues.
     """
     both = pairs(trials)
     first, second = trials[trials["step"] == 1], trials[trials["step"] == 2]
     seconds = [float(part["seconds"].sum()) for part in (first, second)]
-    repeated = float(both["seconds"].sum())
-    one_step = seconds[0] * float(both["second_seconds"].sum()) / repeated if repeated > 0 else None
-    trainings = float((trials["share"] * trials["budget"]).sum())
+    repeated = float(both["number"].map(_seconds(first)).sum())
+    again = float((both["second_seconds"] * both["budget"]).sum())
+    one_step = seconds[0] * again / repeated if repeated > 0 else None
+    budgets = _added_budgets(trials)
     return {
         "trials": [len(first), len(second)],
         "seconds": seconds,
         "one_step_seconds": one_step,
         "relative": sum(seconds) / one_step if one_step else None,
-        "relative_by_p_plus_q": trainings / float(first["budget"].sum()),
+        "relative_by_p_plus_q": float((trials["share"] * budgets).sum() / budgets[trials["step"] == 1].sum()),
     }
+
+
+def _added_budgets(trials: pd.DataFrame) -> pd.Series[float]:
+    """Share of a full training that each trial trains itself: without that of the trial it continues."""
+    parents = trials["parent"].map(trials.set_index("number")["budget"])
+    return trials["budget"] - parents.where(trials["continues"]).fillna(0.0)
+
+
+def _seconds(trials: pd.DataFrame) -> dict[int, float]:
+    """Seconds of each trial together with those of the trials that it continues, by number."""
+    total: dict[int, float] = {}
+    columns = ["number", "parent", "continues", "seconds"]
+    # a trial has a larger budget than the one it continues, but not always a larger number
+    for number, parent, continues, seconds in trials.sort_values("budget")[columns].itertuples(index=False):
+        total[number] = seconds + (total.get(parent, 0.0) if continues else 0.0)
+    return total
 
 
 def top_models(trials: pd.DataFrame, count: int = MODELS) -> pd.DataFrame:
@@ -117,18 +151,20 @@ def guidance(
 
     studies: trials for each p. Of the n finished in step 1, subsets of N (a part of n) are drawn without replacement; a
     row tells the mean of the best step-2 loss among the top q by step 1, its regret (how far that lies above the least
-    known step-2 loss of all studies), how often the top q holds the best of the subset, and the cost N (p + q) in full
-    trainings. The cheapest row with at most that regret is chosen; `one_step` is the least number of trials
-    on all windows that does. Either is null where there is none.
+    known step-2 loss of all studies), how often the top q holds the best of the subset, and the cost N (b p + q) in
+    full trainings. b, the mean largest budget of the points of step 1, is 1 without successive halving. The cheapest
+    row with at most that regret is chosen; `one_step` is the least number of trials on all windows that does. Either is
+    null where there is none.
     """
     random = np.random.default_rng(seed)
-    tables = {p: ranked(trials)["second_loss"].fillna(math.inf).to_numpy(float) for p, trials in studies.items()}
+    orders = {p: ranked(trials) for p, trials in studies.items()}
+    tables = {p: order["second_loss"].fillna(math.inf).to_numpy(float) for p, order in orders.items()}
     least = min((float(second.min()) for second in tables.values() if len(second)), default=math.inf)
     rows = [
         {"p": p, **row, "regret": row["best_loss"] - least}
         for p, second in sorted(tables.items())
         for count in sorted({math.ceil(part * len(second)) for part in parts} - {0})
-        for row in _resampled(second, p, count, shares, random)
+        for row in _resampled(second, p * float(orders[p]["budget"].mean()), count, shares, random)
         if math.isfinite(row["best_loss"])
     ]
     good = [row for row in rows if row["regret"] <= regret]
@@ -143,9 +179,12 @@ def guidance(
 
 
 def _resampled(
-    second: np.ndarray[Any, Any], p: float, count: int, shares: Sequence[float], random: np.random.Generator
+    second: np.ndarray[Any, Any], first_cost: float, count: int, shares: Sequence[float], random: np.random.Generator
 ) -> list[dict[str, Any]]:
-    """Rows of a guidance for subsets of `count`; second (n,): step-2 losses in the order of step 1."""
+    """Rows of a guidance for subsets of `count`; second (n,): step-2 losses in the order of step 1.
+
+    first_cost: full trainings that a point costs in step 1.
+    """
     drawn = np.argsort(random.random((DRAWS, len(second))), axis=1)[:, :count]
     # a sorted row of places is the subset's ranking by step 1
     best = np.minimum.accumulate(second[np.sort(drawn, axis=1)], axis=1)
@@ -153,7 +192,7 @@ def _resampled(
         {
             "trials": count,
             "q": top / count,
-            "cost": count * p + top,
+            "cost": count * first_cost + top,
             "best_loss": float(best[:, top - 1].mean()),
             "best_in_top": float((best[:, top - 1] == best[:, -1]).mean()),
         }
@@ -167,7 +206,7 @@ def report(trials: pd.DataFrame) -> dict[str, Any]:
     share = float(first["share"].iloc[0])
     return {
         "share_of_windows": share,
-        "spearman": correlation(trials, TOP if complete(trials) else len(trials) / len(first) - 1),
+        "spearman": correlation(trials, TOP if complete(trials) else share_repeated(trials)),
         "cost": cost(trials),
         "guidance": guidance({share: trials}),
         "top_models": top_models(trials).to_dict("records"),

@@ -18,22 +18,27 @@ class TwoStep:
     """Step 1 runs `inner` on a share `fraction` < 1 of the windows; when all have finished, step 2 repeats the best.
 
     The best `top` are those of the largest budget, then of the least loss; each point counts once. Cost relative to one
-    step is about fraction + top / trials, where a trial's cost is linear in its windows.
+    step is about fraction + top / trials, where a trial's cost is linear in its windows. A search that has ended may be
+    extended: with more trials, step 1 goes on, and then those of the best that were not yet repeated are.
 
-    Of several ranks, rank r of n takes the entries r, r + n, … of the best. What has begun anywhere is not repeated
-    again; where nothing is under way any more, a rank that is asked a second time takes what a lost rank has left.
+    Each of several ranks repeats those of the best whose numbers are its own, so that ranks that do not know quite the
+    same never repeat one twice. What has begun anywhere is not repeated again; where nothing is under way any more, a
+    rank that is asked a second time takes what the others have left.
+
+    numbers: those that `inner` takes its numbers from, or that it has copies of; step 2's are left out there.
     """
 
     def __init__(self, inner: Search, numbers: Numbers, fraction: float, top: int) -> None:
         self.inner = inner
         self.fraction = fraction
         self.top = top
+        self.first = numbers
         # numbers of step 2 follow on those of step 1, however many these are
         self.numbers = Numbers(sys.maxsize, numbers.rank, numbers.ranks)
         self.running: dict[int, int] = {}  # step of each trial under way anywhere
         self.finished: list[Finished] = []  # trials of step 1 that have a loss
-        self.repeated: set[int] = set()
-        self.chosen: list[Finished] | None = None
+        self.repeated: set[str] = set()  # points: one that was promoted since has a new number
+        self.chosen: dict[str, Finished] | None = None
         self.still = False
 
     def ask(self, count: int) -> list[Trial]:
@@ -54,7 +59,7 @@ class TwoStep:
         self.still = False
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
-        """Outcomes of step 1 go on to the inner search; those of step 2 change nothing."""
+        """Outcomes of step 1 go on to the inner search; those of step 2 do not change what is best."""
         for outcome in outcomes:
             self._note(outcome.trial)
             del self.running[outcome.trial.number]
@@ -63,7 +68,9 @@ class TwoStep:
             if loss is not None:
                 self.finished.append((trial.number, dict(trial.point), trial.budget, loss))
         self.inner.tell(first)
-        self.chosen, self.still = None, False
+        if first:
+            self.chosen = None
+        self.still = False
 
     def state(self) -> dict[str, Any]:
         """State of both steps."""
@@ -88,8 +95,9 @@ class TwoStep:
     def _note(self, trial: Trial) -> None:
         self.numbers.note(trial.number)
         self.running[trial.number] = _step(trial)
-        if _step(trial) == 2 and trial.parent is not None:
-            self.repeated.add(trial.parent)
+        if _step(trial) == 2:
+            self.first.skip(trial.number)
+            self.repeated.add(_key(trial.point))
 
     def _second(self, count: int) -> list[Trial]:
         chosen = self._left()[:count]
@@ -102,20 +110,26 @@ class TwoStep:
         """Entries of the best that this rank is to repeat."""
         if self.chosen is None:
             self.chosen = self._best()
-        left = [(place, entry) for place, entry in enumerate(self.chosen) if entry[0] not in self.repeated]
-        ours = [entry for place, entry in left if self.numbers.owns(place)]
+        left = [entry for key, entry in self.chosen.items() if key not in self.repeated]
+        ours = [entry for entry in left if self.numbers.owns(entry[0])]
         if ours or self.running:
             return ours
-        others, self.still = [entry for _, entry in left] if self.still else [], True
+        others, self.still = left if self.still else [], True
         return others
 
-    def _best(self) -> list[Finished]:
+    def _best(self) -> dict[str, Finished]:
         """The best different points, best first."""
         ranked = sorted(self.finished, key=lambda entry: (-entry[2], entry[3], entry[0]))
         different: dict[str, Finished] = {}
         for entry in ranked:
-            different.setdefault(json.dumps(entry[1], sort_keys=True), entry)
-        return list(different.values())[: self.top]
+            if len(different) == self.top:
+                break
+            different.setdefault(_key(entry[1]), entry)
+        return different
+
+
+def _key(point: Mapping[str, object]) -> str:
+    return json.dumps(dict(point), sort_keys=True)
 
 
 def _step(trial: Trial) -> int:
