@@ -212,6 +212,7 @@ def _trial(number: int, step: int, parent: int, share: float, point: Any, loss: 
         "number": number,
         "step": step,
         "parent": parent,
+        "continues": False,
         "budget": 1.0,
         "share": share,
         "point": json.dumps(point),
