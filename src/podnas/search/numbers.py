@@ -29,7 +29,8 @@ class Numbers:
     def take(self, count: int) -> list[int]:
         """Up to `count` numbers for new trials of this rank: never more than its part of what is left to begin.
 
-        Ranks do not know of what others begin at the same time: all together may begin up to ranks - 1 more.
+        A rank does not know what others begin before it hears of it. Where trials take longer than news does, all
+        together may begin about ranks - 1 more; where they do not, many more.
         """
         taken = []
         for _ in range(min(count, -(-self.left() // self.ranks))):
