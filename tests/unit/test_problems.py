@@ -12,6 +12,7 @@ import pytest
 from ConfigSpace import Configuration
 
 from podnas.search import points
+from podnas.search.encoding import Encoding
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -61,7 +62,7 @@ def test_a_mixed_function_depends_on_every_active_variable(problems, name):
     problem = problems.problem(name)
     depends: set[str] = set()
     for number, point in enumerate(drawn(problem.space, 300)):
-        mutant = points.mutate(problem.space, point, np.random.default_rng(number))
+        mutant = Encoding(problem.space).mutate(point, np.random.default_rng(number))
         if len(changed := [key for key in point if key in mutant and mutant[key] != point[key]]) == 1:
             depends |= set(changed) if problem.loss(mutant) != problem.loss(point) else set()
     assert depends == set(problem.space)
@@ -154,7 +155,7 @@ def test_suggestions_are_timed_on_18_mixed_variables(problems):
     }
     depends: set[str] = set()
     for number, point in enumerate(drawn(space, 400)):
-        mutant = points.mutate(space, point, np.random.default_rng(number))
+        mutant = Encoding(space).mutate(point, np.random.default_rng(number))
         if problems.suggestion_loss(mutant) != problems.suggestion_loss(point):
             depends |= {name for name in point if mutant[name] != point[name]}
     assert depends == set(space)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from podnas.config import SearchConfig, TrainingConfig
 from podnas.networks import space
 from podnas.search import points
+from podnas.search.encoding import Encoding
 
 ARCHITECTURES = space.architecture_space()
 
@@ -56,7 +57,7 @@ def test_every_graph_is_connected_in_order(seed):
 @given(seed=st.integers(0, 10_000))
 def test_a_mutation_changes_exactly_one_value_and_stays_in_the_space(seed):
     point = drawn(seed)
-    child = points.mutate(ARCHITECTURES, point, np.random.default_rng(seed))
+    child = Encoding(ARCHITECTURES).mutate(point, np.random.default_rng(seed))
     assert sum(point[name] != child[name] for name in point) == 1
     assert all(ARCHITECTURES[name].legal_value(value) for name, value in child.items())
 
@@ -65,7 +66,7 @@ def test_mutations_reach_every_dimension():
     point, random = drawn(0), np.random.default_rng(0)
     changed = set()
     for _ in range(300):
-        child = points.mutate(ARCHITECTURES, point, random)
+        child = Encoding(ARCHITECTURES).mutate(point, random)
         changed |= {name for name in point if point[name] != child[name]}
     assert changed == set(point)
 

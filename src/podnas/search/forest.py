@@ -102,7 +102,8 @@ def _random(state):
 
 @compiled_function
 def _below(state, bound):
-    return np.int64((_random(state) >> np.uint64(11)) % np.uint64(bound))
+    """A number from 0 to bound - 1 of at most 32 bits: the upper half of a product, which no division is needed for."""
+    return np.int64(((_random(state) >> np.uint64(32)) * np.uint64(bound)) >> np.uint64(32))
 
 
 @compiled_function
@@ -173,7 +174,8 @@ def _split(columns, categories, chosen, drawn, begin, end, centre, state):
     start = begin + _below(state, stride)
     size = (end - start + stride - 1) // stride
     dimensions = columns.shape[0]
-    wanted, first = max(LEAST_OFFERS, size), _below(state, dimensions)
+    # two observations are parted alike by all splits that part them
+    wanted, first = max(LEAST_OFFERS, size) if size > 2 else 1, _below(state, dimensions)
     for offset in range(dimensions):
         if wanted == 0:
             break

@@ -31,15 +31,6 @@ def front(objectives: Array) -> Array:
     return kept
 
 
-def hypervolume(objectives: Array, reference: Sequence[float]) -> float:
-    """Area that (n, 2) objectives dominate below a reference point; rows that are not below it count nothing."""
-    values = np.asarray(objectives, dtype=float)
-    values = values[(values < np.asarray(reference)).all(axis=1)]
-    ordered = values[np.argsort(values[:, 0])]
-    heights = np.minimum.accumulate(np.concatenate([[reference[1]], ordered[:, 1]]))
-    return float(((reference[0] - ordered[:, 0]) * (heights[:-1] - heights[1:])).sum())
-
-
 def trade_offs(trials: pd.DataFrame, measure: str) -> pd.DataFrame:
     """Trials of the last step, trained in full, that no other surpasses in both loss and measure, smallest first.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,3 @@ def stream(seed: int, number: int) -> np.random.Generator:
 def sample(space: ConfigurationSpace, random: np.random.Generator) -> dict[str, Any]:
     """A point drawn from the space's priors."""
     return Encoding(space).sample(random)
-
-
-def mutate(space: ConfigurationSpace, point: Mapping[str, object], random: np.random.Generator) -> dict[str, Any]:
-    """The point with exactly one active value changed to a different one."""
-    return Encoding(space).mutate(point, random)
