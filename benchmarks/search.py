@@ -11,6 +11,9 @@ evaluations what the problem says; a process a core. Ours and the peers are driv
 ranks that each have an optimiser. Methods that train in part (on the SC20 table, which has learning curves) have equal
 epochs, 200 full trainings in all, and only full trainings count. 30 seeds, 5 of methods that take longer than 0.2 s.
 
+The forest's policy (splits renewed at intervals, trees of a sample) against one that is grown on everything after each
+outcome: `bo_exact` from the start, `bo_after_5000` and `bo_exact_after_5000` where a search goes on from 5,000 outcomes.
+
 Results are kept under results/bench-cache/ by code, settings and versions, so that a run that was stopped goes on.
 """
 
@@ -28,12 +31,12 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 # before NumPy is imported, here and in the processes that this one starts
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
@@ -42,7 +45,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
 import numpy as np  # noqa: E402
 import typer  # noqa: E402
 from ConfigSpace import ConfigurationSpace  # noqa: E402
-from problems import BENCHMARK, DEVELOPMENT, problem, suggestion_loss, suggestion_space  # noqa: E402
+from problems import BENCHMARK, DEVELOPMENT, Problem, problem, suggestion_loss, suggestion_space  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 from scipy import stats  # noqa: E402
@@ -54,15 +57,19 @@ from podnas.parallel.simulate import simulate  # noqa: E402
 from podnas.search.archive import REFIT, Archive  # noqa: E402
 from podnas.search.build import build  # noqa: E402
 from podnas.search.encoding import Encoding  # noqa: E402
+from podnas.search.forest import LARGEST  # noqa: E402
 from podnas.search.protocol import Outcome, Search, Trial  # noqa: E402
 
 OBSERVATIONS, BATCHES = (2_000, 10_000), (1, 16)
+FEWER = {"neps": (100, 300)}  # observations at which one is measured, too, that comes to no suggestion at OBSERVATIONS
 SUGGESTIONS, CASE_SECONDS = 200, 60.0
 LOADING_SECONDS, FIRST_SECONDS = 300.0, 240.0  # most that are waited for observations to be told, for the first call
 EVALUATIONS, WORKERS = 200, 8
+KNOWN, AFTERWARDS = 5_000, 64  # outcomes that a search goes on from, and evaluations that it then makes
 SEEDS, SLOW_SEEDS, SLOW_SECONDS = 30, 5, 0.2
 REDUCTION, LEAST_EPOCHS = 4, 2  # of all methods that train in part
 LEVEL = 0.05
+FOREIGN = 10**9  # number of the first outcome that a search is told without having asked for it
 TARGETS = {"bo": {2_000: 10.0, 10_000: 20.0}, "evolution": {2_000: 0.2, 10_000: 0.2}}  # ms
 CACHE = Path("results/bench-cache/search.jsonl")
 SOURCES = Path(__file__).parent
@@ -73,7 +80,8 @@ DEFINITIONS = {
     "after the observations are told is left out; null: none was finished in time",
     "suggestion_p99_ms": "99th percentile over the calls, each divided by its suggestions",
     "suggestion_n": f"suggestions measured: {SUGGESTIONS} or more, fewer where {CASE_SECONDS:.0f} s were over",
-    "quality": f"lowest loss of a full training after {EVALUATIONS} evaluations, over the seeds",
+    "quality": f"lowest loss of a full training among {EVALUATIONS} evaluations, over the seeds; of ..._after_5000 among "
+    f"{AFTERWARDS} that follow {KNOWN:,} outcomes of aged evolution",
     "failures": "searches of peers that raised; they do not count",
     "tests": "one-sided Mann-Whitney; worse: the loss of ours is larger; ahead: smaller; p_..._holm: corrected over "
     "the functions of a pair of methods",
@@ -92,6 +100,13 @@ class Method:
     settings: Mapping[str, Any] = field(default_factory=dict)
     ranks: int = 1
     partial: bool = False  # trains in part
+    known: int = 0  # outcomes of an evolution that it goes on from
+    functions: tuple[str, ...] = ()  # it is compared on; empty: on all
+
+    @property
+    def evaluations(self) -> int:
+        """Full trainings, or as many epochs."""
+        return AFTERWARDS if self.known else EVALUATIONS
 
     def key(self) -> dict[str, Any]:
         """Results of another key are not this method's."""
@@ -102,29 +117,37 @@ class Method:
         return {"code": code, "version": version(self.library), "settings": dict(self.settings)}
 
 
+class Policy(NamedTuple):
+    """Of an archive: the growth after which splits are renewed, and what a tree is grown on at most."""
+
+    refit: float = REFIT
+    largest: int = LARGEST
+
+
+DEFAULT, EXACT = Policy(), Policy(refit=0.0, largest=10**9)
+
+
 def version(library: str) -> str:
     """Version of a peer."""
     folders()
     return importlib.metadata.version(library)
 
 
-def ours(algorithm: str, ranks: int = 1, partial: bool = False, refit: float | None = None, **settings: Any) -> Method:
-    """One of our algorithms with its defaults and these settings; refit: of the archive."""
+def ours(algorithm: str, ranks: int = 1, partial: bool = False, policy: Policy = DEFAULT, **more: Any) -> Method:
+    """One of our algorithms with its defaults and this policy of its forest."""
 
     def make(
         space: ConfigurationSpace, trials: int, seed: int, epochs: int, evolved: Sequence[str] | None
     ) -> list[Search]:
         halving = {"halving": {"reduction": REDUCTION, "least": LEAST_EPOCHS / epochs}} if partial else {}
         config = SearchConfig.model_validate(
-            {"algorithm": algorithm, "trials": trials, "seed": seed, "ranks": ranks, **halving, **settings}
+            {"algorithm": algorithm, "trials": trials, "seed": seed, "ranks": ranks, **halving}
         )
         # outcomes reach all ranks at the same moment here, so they may share what they make of them
-        archive = Archive(Encoding(space), config.bayes, seed) if ranks > 1 else None
-        if refit is not None:
-            archive = Archive(Encoding(space), config.bayes, seed, refit)
+        archive = Archive(Encoding(space), config.bayes, seed, *policy) if algorithm in ("bo", "adbo") else None
         return [build(space, config, rank, ranks, evolved, archive) for rank in range(ranks)]
 
-    return Method(make, settings=settings, ranks=ranks, partial=partial)
+    return Method(make, settings={} if policy == DEFAULT else policy._asdict(), ranks=ranks, partial=partial, **more)
 
 
 def peer(adapter: Callable[..., Any], library: str, **settings: Any) -> Method:
@@ -168,7 +191,7 @@ METHODS: dict[str, Method] = {
     "random": ours("random"),
     "evolution": ours("evolution"),
     "bo": ours("bo"),
-    "bo_exact": ours("bo", refit=0.0),
+    "bo_exact": ours("bo", policy=EXACT),
     "adbo": ours("adbo", ranks=WORKERS),
     "agebo": ours("agebo"),
     "asha": ours("asha", partial=True),
@@ -182,6 +205,8 @@ METHODS: dict[str, Method] = {
     "deephyper_cbo": peer(DeepHyper, "deephyper", **SAMPLING),
     "neps_asha": bracketed("asha"),
     "neps_hyperband": bracketed("async_hb"),
+    "bo_after_5000": ours("bo", known=KNOWN, functions=("ackley5", "mixed")),
+    "bo_exact_after_5000": ours("bo", policy=EXACT, known=KNOWN, functions=("ackley5", "mixed")),
     # the slow ones last
     "deephyper_cbo_default": peer(DeepHyper, "deephyper"),
     "neps": peer(NePS, "neural-pipeline-search"),
@@ -196,6 +221,7 @@ PAIRS = (
     ("evolution", "deephyper_evolution"),
     ("evolution", "deephyper_evolution_10"),
     ("bo", "bo_exact"),
+    ("bo_after_5000", "bo_exact_after_5000"),
     ("bo", "deephyper_cbo"),
     ("bo", "deephyper_cbo_default"),
     ("bo", "neps"),
@@ -342,21 +368,36 @@ def searched(task: Task) -> dict[str, Any]:
 def best_of(task: Task) -> dict[str, Any]:
     """The best loss, and what it took."""
     chosen, method = problem(task.problem), METHODS[task.method]
-    trials = EVALUATIONS * 100 if method.partial else EVALUATIONS
-    started = time.perf_counter()
+    count = method.evaluations
+    trials = count * 100 if method.partial else method.known + count
     searches = method.make(chosen.space, trials, task.seed, chosen.epochs, chosen.evolved)
+    if method.known:
+        for search in searches:
+            search.tell(evolved(chosen, method.known, task.seed))
+    started = time.perf_counter()
     run = simulate(
         searches,
         lambda trial: chosen.objective(trial.point, trial.budget),
         lambda trial, random: chosen.run_seconds(trial.point, 1.0, random),
         WORKERS,
         "decentralised" if method.ranks > 1 else "manager",
-        evaluations=np.inf if method.partial else EVALUATIONS,
-        budget=EVALUATIONS,
+        evaluations=np.inf if method.partial else count,
+        budget=count,
         seed=task.seed,
     )
     taken = time.perf_counter() - started
     return {"best": run.best, "evaluations": run.evaluations, "suggestion_s": taken / max(1, run.evaluations)}
+
+
+def evolved(chosen: Problem, count: int, seed: int) -> list[Outcome]:
+    """What aged evolution finds in so many trials."""
+    config = SearchConfig.model_validate({"algorithm": "evolution", "trials": count, "seed": seed, "population": 100})
+    search, outcomes = build(chosen.space, config), []
+    for _ in range(count):
+        (trial,) = search.ask(1)
+        outcomes.append(Outcome(trial, chosen.loss(trial.point)))
+        search.tell(outcomes[-1:])
+    return [replace(one, trial=Trial(FOREIGN + one.trial.number, one.trial.point)) for one in outcomes]
 
 
 def wanted(methods: Sequence[str], functions: Sequence[str], seeds: Iterable[int]) -> Iterator[Task]:
@@ -364,7 +405,10 @@ def wanted(methods: Sequence[str], functions: Sequence[str], seeds: Iterable[int
     for method in methods:
         for seed in seeds:
             for function in functions:
-                if not METHODS[method].partial or problem(function).epochs > 1:
+                own = METHODS[method]
+                if (not own.functions or function in own.functions) and (
+                    not own.partial or problem(function).epochs > 1
+                ):
                     yield Task(method, function, seed)
 
 
@@ -416,11 +460,16 @@ def fingerprint(key: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
+def counts(method: str) -> tuple[int, ...]:
+    """Observations at which it is measured."""
+    return (*FEWER.get(method, ()), *OBSERVATIONS)
+
+
 def run_costs(cache: Cache, methods: Sequence[str]) -> None:
     """Measure the cases that are not known yet, one after another; after one that gives none, no larger ones."""
     for method in methods:
         result: dict[str, Any] = {"n": 1}
-        for observations in OBSERVATIONS:
+        for observations in counts(method):
             for batch in BATCHES:
                 case = Case(method, observations, batch)
                 if cache.get(case) is None:
@@ -531,7 +580,7 @@ def costs(cache: Cache, methods: Sequence[str]) -> dict[str, Any]:
         tables[title] = {
             method: {
                 str(count): {str(batch): (cache.get(Case(method, count, batch)) or {}).get(name) for batch in BATCHES}
-                for count in OBSERVATIONS
+                for count in counts(method)
             }
             for method in methods
         }
