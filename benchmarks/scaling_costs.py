@@ -160,11 +160,13 @@ def costs_of_peers(file: Path) -> dict[str, Cost]:
         CONSOLE.log(f"{file} is missing: peers are left out; make bench-search measures them")
         return {}
     found = artifacts.read_json(file)["suggestion_ms"]
-    return {
-        name: Cost(tuple(map(int, found[name])), tuple(1e-3 * row["1"] for row in found[name].values()))
+    curves = {
+        name: [(int(count), 1e-3 * row["1"]) for count, row in found.get(name, {}).items() if row["1"] is not None]
         for name in PEERS
-        if name in found
     }
+    for name in [name for name, curve in curves.items() if not curve]:
+        CONSOLE.log(f"{name} is left out: {file} has no cost of it")
+    return {name: Cost(*map(tuple, zip(*curve, strict=True))) for name, curve in curves.items() if curve}
 
 
 def measured(case: Case, methods: Sequence[str], workers: Sequence[int]) -> Costs:

@@ -11,8 +11,8 @@ evaluations what the problem says; a process a core. Ours and the peers are driv
 ranks that each have an optimiser. Methods that train in part (on the SC20 table, which has learning curves) have equal
 epochs, 200 full trainings in all, and only full trainings count. 30 seeds, 5 of methods that take longer than 0.2 s.
 
-The forest's policy (splits renewed at intervals, trees of a sample) against one that is grown on everything after each
-outcome: `bo_exact` from the start, `bo_after_5000` and `bo_exact_after_5000` where a search goes on from 5,000 outcomes.
+The forest's policy (splits renewed at intervals, trees of a sample) stands beside a forest that is grown on everything
+after each outcome: `bo_exact`, and `bo_exact_after_5000` beside `bo_after_5000`, which go on from 5,000 outcomes.
 
 Results are kept under results/bench-cache/ by code, settings and versions, so that a run that was stopped goes on.
 """
@@ -80,8 +80,8 @@ DEFINITIONS = {
     "after the observations are told is left out; null: none was finished in time",
     "suggestion_p99_ms": "99th percentile over the calls, each divided by its suggestions",
     "suggestion_n": f"suggestions measured: {SUGGESTIONS} or more, fewer where {CASE_SECONDS:.0f} s were over",
-    "quality": f"lowest loss of a full training among {EVALUATIONS} evaluations, over the seeds; of ..._after_5000 among "
-    f"{AFTERWARDS} that follow {KNOWN:,} outcomes of aged evolution",
+    "quality": f"lowest loss of a full training among {EVALUATIONS} evaluations, over the seeds; of ..._after_5000: "
+    f"among {AFTERWARDS} that follow {KNOWN:,} outcomes of aged evolution",
     "failures": "searches of peers that raised; they do not count",
     "tests": "one-sided Mann-Whitney; worse: the loss of ours is larger; ahead: smaller; p_..._holm: corrected over "
     "the functions of a pair of methods",
@@ -406,9 +406,7 @@ def wanted(methods: Sequence[str], functions: Sequence[str], seeds: Iterable[int
         for seed in seeds:
             for function in functions:
                 own = METHODS[method]
-                if (not own.functions or function in own.functions) and (
-                    not own.partial or problem(function).epochs > 1
-                ):
+                if function in (own.functions or functions) and (not own.partial or problem(function).epochs > 1):
                     yield Task(method, function, seed)
 
 
@@ -626,6 +624,10 @@ def show_costs(record: Mapping[str, Any]) -> None:
         target = " / ".join(f"≤ {value:g}" for value in TARGETS.get(method, {}).values())
         table.add_row(method, *cells, target)
     CONSOLE.print(table)
+    for method, numbers in FEWER.items():
+        for count in numbers if method in record["suggestion_ms"] else ():
+            mean = record["suggestion_ms"][method][str(count)]["1"]
+            CONSOLE.print(f"{method} at {count:,} observations: {'–' if mean is None else f'{mean:.3g} ms'}")
 
 
 def main(
