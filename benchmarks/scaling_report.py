@@ -143,22 +143,31 @@ def _beats(own: Rows, rival: Rows, lowest: float) -> bool | None:
 
 def explanation(record: Mapping[str, Any]) -> list[str]:
     """How much of the difference to the published figures is the machines': lines to print."""
-    return [*_centralised(record.get("candle", {})), *_decentralised(record)]
+    return [*_centralised(record), *_decentralised(record)]
 
 
-def _centralised(candle: Mapping[str, Rows]) -> list[str]:
+def _centralised(record: Mapping[str, Any]) -> list[str]:
+    candle: Mapping[str, Rows] = record.get("candle", {})
     if not all("1920" in candle.get(method, {}) for method in ("bo", BO_PUBLISHED)):
         return []
     slow, own = candle[BO_PUBLISHED]["1920"], candle["bo"]["1920"]
     published = PUBLISHED["candle"]["bo"][1920]["utilisation"]
     share = (own["bound"] - slow["utilisation"]) / (1 - published)
-    return [
+    delayed = record["sensitivity"].get("candle", {}).get("adbo_with_delays", {}).get("1920")
+    lines = [
         f"candle, centralised BO, 1,920 workers: published {published:g}; in our simulator "
         f"{slow['utilisation']:.3f} with {PUBLISHED_SECONDS} s a suggestion, {own['utilisation']:.3f} with ours, "
         f"{own['bound']:.3f} with free ones. So "
         f"{share:.0%} of what the published run lost is what its suggestions cost, {1 - own['bound']:.1%} of all "
         "worker-seconds start-up and dispatch."
     ]
+    if delayed is not None:
+        lines.append(
+            f"candle, ADBO, 1,920 workers: published {PUBLISHED['candle']['adbo'][1920]['utilisation']:g}; ours "
+            f"{candle['adbo']['1920']['utilisation']:.3f}, and {delayed['utilisation']:.3f} if ranks had the manager's "
+            "start-up and dispatch."
+        )
+    return lines
 
 
 def _decentralised(record: Mapping[str, Any]) -> list[str]:

@@ -53,7 +53,10 @@ def record(scaling) -> dict[str, object]:
             "random": {128: row(0.86, 9.0), 4096: row(0.86, 8.0)},
         },
         "sensitivity": {
-            "candle": {"random_without_delays": {1920: row(1.0, 0.21)}},
+            "candle": {
+                "random_without_delays": {1920: row(1.0, 0.21)},
+                "adbo_with_delays": {1920: row(0.964)},
+            },
             "ackley5": {
                 "random_without_delays": {128: row(1.0, 0.9), 4096: row(1.0, 8.0)},
                 "adbo_with_delays": {128: row(0.86), 4096: row(0.85)},
@@ -133,9 +136,10 @@ def test_the_explanation_says_how_much_is_the_cost_of_suggestions(scaling, recor
     lines = scaling.explanation(record)
     # 1 - .26 of the worker-seconds that a free suggestion would have used, over 1 - .267 lost in all
     assert "101%" in lines[0]
+    assert "0.964 if ranks had" in lines[1]
     # 60 (1 / .773 - 1) = 17.6
-    assert "17.6 s lost" in lines[2]
-    assert "0.850 if ranks had" in lines[2]
+    assert "17.6 s lost" in lines[3]
+    assert "0.850 if ranks had" in lines[3]
 
 
 def test_parts_are_merged(scaling):
