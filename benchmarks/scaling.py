@@ -57,7 +57,7 @@ from podnas.search.protocol import Outcome, Trial
 
 MESSAGE = LogNormal(0.05, 0.05, 0.0)  # ASSUME: between ranks, and from a worker to the manager
 MOST_OF_PEERS = 1920  # workers
-MOST = 2048  # workers up to which slow managers and ladders really run; beyond, utilisation only
+MOST = 1920  # workers up to which slow managers and ladders really run; beyond, utilisation only
 STAND_IN = ""
 WITHOUT_DELAYS, WITH_DELAYS = "random_without_delays", "adbo_with_delays"  # the sensitivity
 METHODS = (*OURS, BO_PUBLISHED, *PEERS)
