@@ -59,6 +59,7 @@ from podnas.search.build import build  # noqa: E402
 from podnas.search.encoding import Encoding  # noqa: E402
 from podnas.search.forest import LARGEST  # noqa: E402
 from podnas.search.protocol import Outcome, Search, Trial  # noqa: E402
+from podnas.search.random import RandomSearch  # noqa: E402
 
 OBSERVATIONS, BATCHES = (2_000, 10_000), (1, 16)
 FEWER = {"neps": (100, 300)}  # observations at which one is measured, too, that comes to no suggestion at OBSERVATIONS
@@ -111,7 +112,9 @@ class Method:
     def key(self) -> dict[str, Any]:
         """Results of another key are not this method's."""
         if self.library == "podnas":
-            code = provenance.code_hash(Path(sys.modules[build.__module__].__file__ or ""))
+            # of the algorithm, and of random search: it samples for those that train in part
+            kinds = (type(self.make(suggestion_space(), 1, 0, 30, None)[0]), RandomSearch)
+            code = [provenance.code_hash(Path(sys.modules[kind.__module__].__file__ or "")) for kind in kinds]
             return {"code": code, "settings": dict(self.settings), "ranks": self.ranks}
         code = provenance.code_hash(SOURCES / "search_peers.py")
         return {"code": code, "version": version(self.library), "settings": dict(self.settings)}

@@ -152,9 +152,14 @@ def test_the_sampler_learns_from_the_lowest_rung_only():
 
 
 def test_hyperband_shares_points_out_among_its_brackets():
-    # reduction 4 from 1/16: 16, ⌈3/2 · 4⌉ = 6 and 3 points begin at 1/16, 1/4 and 1
+    # reduction 4 from 1/16: 16 and ⌈3/2 · 4⌉ = 6 points begin at 1/16 and 1/4, none at a full training
     search = Hyperband(sampler("random", 0), Numbers(1000), 4, 1 / 16)
-    assert Counter(t.budget for t in search.ask(50)) == {1 / 16: 32, 1 / 4: 12, 1.0: 6}
+    assert Counter(t.budget for t in search.ask(44)) == {1 / 16: 32, 1 / 4: 12}
+
+
+def test_hyperband_of_full_trainings_alone_is_its_sampler():
+    search = Hyperband(sampler("random", 0), Numbers(1000), 4, 1.0)
+    assert {t.budget for t in search.ask(10)} == {1.0}
 
 
 def test_brackets_judge_their_own_trials_only():

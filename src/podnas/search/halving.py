@@ -94,8 +94,9 @@ class Ladder:
 class Hyperband:
     """Ladders that begin at different budgets; new points are shared out among them as in Hyperband, without waiting.
 
-    Bracket s = s_max … 0 begins at budget η^-s and gets ⌈(s_max + 1) / (s + 1) · η^s⌉ points in turn. A free worker
-    promotes the best trial that is in the top 1/η of its rung, higher rungs first; without one, it begins a new point.
+    Bracket s = s_max … 1 begins at budget η^-s and gets ⌈(s_max + 1) / (s + 1) · η^s⌉ points in turn; s = 0, full
+    trainings of random points that are never stopped, is left out (Optuna leaves it out, too). A free worker promotes
+    the best trial that is in the top 1/η of its rung, higher rungs first; without one, it begins a new point.
 
     Each rank promotes trials of its own only, judged among those of all ranks, so none is promoted twice. A ladder's
     sampler is told of every point once, its loss at the lowest rung: losses of different budgets do not compare.
@@ -104,8 +105,9 @@ class Hyperband:
     def __init__(self, sampler: Sampler, numbers: Numbers, reduction: int, least: float) -> None:
         budgets = rung_budgets(reduction, least)
         highest = len(budgets) - 1
-        weights = [math.ceil(len(budgets) / (s + 1) * reduction**s) for s in range(highest, -1, -1)]
-        self._begin(numbers, reduction, [Ladder(sampler, numbers, budgets[k:]) for k in range(len(budgets))], weights)
+        brackets = range(highest, min(highest, 1) - 1, -1)  # with the full budget alone, there is s = 0 only
+        weights = [math.ceil(len(budgets) / (s + 1) * reduction**s) for s in brackets]
+        self._begin(numbers, reduction, [Ladder(sampler, numbers, budgets[highest - s :]) for s in brackets], weights)
 
     def _begin(self, numbers: Numbers, reduction: int, ladders: list[Ladder], weights: Sequence[int]) -> None:
         self.numbers = numbers
