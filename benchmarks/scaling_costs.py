@@ -164,9 +164,9 @@ def costs_of_peers(file: Path) -> dict[str, Cost]:
         name: [(int(count), 1e-3 * row["1"]) for count, row in found.get(name, {}).items() if row["1"] is not None]
         for name in PEERS
     }
-    for name in [name for name, curve in curves.items() if not curve]:
-        CONSOLE.log(f"{name} is left out: {file} has no cost of it")
-    return {name: Cost(*map(tuple, zip(*curve, strict=True))) for name, curve in curves.items() if curve}
+    for name in [name for name, curve in curves.items() if len(curve) < 2]:
+        CONSOLE.log(f"{name} is left out: {file} has its cost at fewer than two numbers of observations")
+    return {name: Cost(*map(tuple, zip(*curve, strict=True))) for name, curve in curves.items() if len(curve) > 1}
 
 
 def measured(case: Case, methods: Sequence[str], workers: Sequence[int]) -> Costs:
