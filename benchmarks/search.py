@@ -669,7 +669,7 @@ def main(
     record = {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join(["python", *sys.argv]),
-        **provenance.machine(),
+        **{key: value for key, value in provenance.machine().items() if key != "host"},
         "peers": {name: version(name) for name in sorted(libraries)},
         "settings": settings,
         "methods": {name: dict(METHODS[name].settings) for name in methods},
