@@ -5,12 +5,23 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from podnas import artifacts, config, environments, reference
+
+
+class Archive(StrEnum):
+    """Archives that `podnas download` knows."""
+
+    oisst_daily = "oisst_daily"
+    oisst_yearly = "oisst_yearly"
+    daymet = "daymet"
+
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Neural emulators of geophysical fields.")
 
@@ -107,6 +118,39 @@ def export_optuna(
     with _refusals():
         count = commands.export_optuna(trials, study, name, space, second_objective, overwrite)
         typer.echo(f"wrote {study}: study {name} with {count} trials; look at it with `optuna-dashboard {study}`")
+
+
+@app.command()
+def download(
+    archive: Annotated[Archive, typer.Argument(help="Daily OISST V2.1, PSL's yearly files of it, or DayMet V4 R1.")],
+    first: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day.")],
+    last: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Last day.")],
+    folder: Annotated[Path, typer.Option(help="Where the files go; what is there already is kept.")],
+    variable: Annotated[str, typer.Option(help="DayMet: tmax, tmin, prcp, srad, swe, vp or dayl.")] = "tmax",
+    mirror: Annotated[
+        list[str] | None,
+        typer.Option(help="Address with {name}, perhaps {year} and {month}, tried before the publisher's; repeatable."),
+    ] = None,
+    publisher: Annotated[bool, typer.Option(help="Whether the publisher is asked, after your mirrors.")] = True,
+    connections: Annotated[int, typer.Option(min=1, max=16, help="Files that are downloaded at once.")] = 4,
+    verify: Annotated[bool, typer.Option("--verify", help="Compare the SHA-256 of what is there, too.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no server; fail where a file is missing.")] = False,
+    show: Annotated[bool, typer.Option("--list", help="Show what is needed and what is missing, and end.")] = False,
+) -> None:
+    """Download what a range of days needs of an archive, verified; rerun to go on where it ended."""
+    from podnas.data import download as downloads
+    from podnas.data.transfer import Policy
+
+    with _refusals():
+        days = (first.date(), last.date())
+        items = downloads.needed(archive.value, *days, variable, tuple(mirror or ()), publisher)
+        if show:
+            typer.echo(downloads.summary(items, folder))
+            return
+        if not (offline or downloads.offline()):
+            items = downloads.with_checksums(items, archive.value, variable)
+        paths = downloads.run(items, folder, Policy(connections), verify=verify, no_network=offline)
+        typer.echo(f"{len(paths)} files in {folder}, from {paths[0].name} to {paths[-1].name}")
 
 
 @contextmanager

@@ -39,3 +39,8 @@ class Progress:
             return
         clock = f"[dim]{'kept' if kept else f'{spent:.0f} s, about {rest:.0f} s left'}[/]"
         self.console.print(f"[bold cyan]{self.task}[/] {self.done}/{self.total}  {text}  {clock}")
+
+    def note(self, text: str) -> None:
+        """Say how far the items under way have come."""
+        LOG.info("%s %d/%d %s", self.task, self.done, self.total, text)
+        self.console.print(f"[bold cyan]{self.task}[/] {self.done}/{self.total}  [dim]{text}[/]")

@@ -10,7 +10,8 @@ import xarray as xr
 
 from podnas import artifacts
 from podnas.config import FieldConfig, JoinConfig, SourceConfig
-from podnas.data import archive
+from podnas.data import archive, download
+from podnas.data.transfer import Policy
 
 ROOT = Path(__file__).parents[2]
 JOIN = JoinConfig(before=date(1989, 12, 28), after=date(1989, 12, 31))
@@ -61,7 +62,8 @@ def test_psl_adaptor_takes_files_at_hand(tmp_path, monkeypatch):
     assert all(output.read_bytes() == (tmp_path / output.name).read_bytes() for output in outputs)
 
 
-def test_download_adaptor_without_a_server_leaves_nothing(tmp_path):
+def test_download_adaptor_without_a_server_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "POLICY", Policy(attempts=2, pause_s=0.01))
     source = SourceConfig(
         kind="path", files=("a.*.nc",), download="http://127.0.0.1:9/{year}", download_years=(1999, 1999)
     )

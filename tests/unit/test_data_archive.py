@@ -1,20 +1,16 @@
-"""Finding, making and downloading archive files; the servers here are local ones."""
+"""Finding archive files, and putting those that are missing where they are looked for."""
 
 import json
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 import pytest
 import xarray as xr
 from pydantic import ValidationError
 
-from podnas.artifacts import ArtifactError
 from podnas.config import SourceConfig
 from podnas.data import archive
-from podnas.provenance import file_hash
+from tests.publisher import serving
 
 REGION = "http://localhost/{year}"
 
@@ -105,111 +101,28 @@ def test_a_download_that_cannot_be_meant_is_refused(values, message):
         SourceConfig.model_validate({"kind": "path", "files": ("a.*.nc",), **values})
 
 
-class Server(BaseHTTPRequestHandler):
-    """Serves files of a folder, and faults by name."""
-
-    def __init__(self, folder, *args):
-        self.folder = folder
-        super().__init__(*args)
-
-    def do_GET(self):
-        name = self.path.strip("/").split("?")[0]
-        if name == "page.nc":
-            return self.answer(b"<html><body>service is down</body></html>")
-        if name == "cut.nc":
-            whole = (self.folder / "good.nc").read_bytes()
-            return self.answer(whole[: len(whole) // 2], length=len(whole))
-        if name.startswith("short"):  # cut, but the server claims that this is all
-            whole = (self.folder / name.removeprefix("short_")).read_bytes()
-            return self.answer(whole[: len(whole) * 2 // 3])
-        file = self.folder / name
-        return self.answer(file.read_bytes()) if file.is_file() else self.send_error(404)
-
-    def answer(self, body, length=None):
-        self.send_response(200)
-        self.send_header("Content-Length", str(length or len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def server(tmp_path):
-    folder = tmp_path / "served"
-    folder.mkdir()
-    data = xr.Dataset({"sst": (("time", "lat"), np.arange(2000.0).reshape(20, 100), {"units": "degC"})})
-    data.to_netcdf(folder / "good.nc")
-    data.to_netcdf(folder / "classic.nc", format="NETCDF3_CLASSIC")
-    running = ThreadingHTTPServer(("127.0.0.1", 0), partial(Server, folder))
-    Thread(target=running.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{running.server_port}", folder
-    running.shutdown()
-    running.server_close()
-
-
-@pytest.mark.parametrize("name", ["good.nc", "classic.nc"])
-def test_a_download_is_whole_and_its_checksum_recorded(server, tmp_path, name):
-    address, folder = server
-    output = tmp_path / "new" / name
-    archive.fetch(f"{address}/{name}", output, name)
-    assert output.read_bytes() == (folder / name).read_bytes()
-    record = json.loads(output.with_name(f"{name}.source.json").read_text())
-    assert (record["sha256"], record["bytes"]) == (file_hash(folder / name), output.stat().st_size)
-    assert record["origin"] == f"{address}/{name}"
-    assert sorted(path.name for path in output.parent.iterdir()) == [name, f"{name}.source.json"]
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("page.nc", r"sent no whole netCDF file .*is no netCDF file \(it starts with b'<html>"),
-        ("cut.nc", "no answer, or cut off|cannot be downloaded"),
-        ("short_good.nc", "sent no whole netCDF file .*truncated"),
-        ("short_classic.nc", "sent no whole netCDF file .*truncated"),
-        ("absent.nc", "cannot be downloaded .*404"),
-    ],
-)
-def test_a_server_that_fails_leaves_nothing_behind(server, tmp_path, name, message):
-    output = tmp_path / "new" / "a.nc"
-    with pytest.raises(ArtifactError, match=message) as caught:
-        archive.fetch(f"{server[0]}/{name}", output, "box/a.nc")
-    assert "$PODNAS_DATA/box/a.nc" in str(caught.value)
-    assert list(output.parent.iterdir()) == []
-
-
-def test_a_failed_download_leaves_an_older_file_as_it_was(server, tmp_path):
-    output = tmp_path / "a.nc"
-    archive.fetch(f"{server[0]}/good.nc", output, "a.nc")
-    before = output.read_bytes()
-    with pytest.raises(ArtifactError):
-        archive.fetch(f"{server[0]}/page.nc", output, "a.nc")
-    assert output.read_bytes() == before
-
-
-def test_no_network_says_how_to_get_the_file(tmp_path):
-    # port 9 of this machine: nobody listens
-    with pytest.raises(ArtifactError, match=r"no answer.*store it as \$PODNAS_DATA/a\.nc and set PODNAS_DATA"):
-        archive.fetch("http://127.0.0.1:9/a.nc", tmp_path / "a.nc", "a.nc")
+    xr.Dataset({"sst": ("time", np.arange(2000.0), {"units": "degC"})}).to_netcdf(tmp_path / "good.nc")
+    with serving() as running:
+        running.files["/good.nc"] = (tmp_path / "good.nc").read_bytes()
+        yield running
 
 
 def test_a_year_is_put_into_the_address(server, tmp_path):
-    address, folder = server
-    (folder / "good.nc").rename(folder / "1999.nc")
-    asked = source("box/a.*.nc", download=address + "/{year}.nc?var=sst&north=1", download_years=(1999, 1999))
-    archive.fetch_year(asked, 1999, tmp_path / "a.1999.nc")
-    assert (tmp_path / "a.1999.nc").read_bytes() == (folder / "1999.nc").read_bytes()
+    server.files["/1999.nc"] = server.files["/good.nc"]
+    asked = source("box/a.*.nc", download=server.address + "/{year}.nc?var=sst&north=1", download_years=(1999, 1999))
+    archive.fetch_year(asked, 1999, tmp_path / "new" / "a.1999.nc")
+    assert (tmp_path / "new" / "a.1999.nc").read_bytes() == server.files["/good.nc"]
 
 
 def test_psl_takes_files_at_hand_and_downloads_the_rest(server, places):
-    address, folder = server
-    (folder / "good.nc").rename(folder / archive.MASK_FILE)
-    (folder / "classic.nc").rename(places / "data" / archive.WEEKLY_FILES[0])
+    server.files[f"/{archive.MASK_FILE}"] = server.files["/good.nc"]
+    (places / "good.nc").rename(places / "data" / archive.WEEKLY_FILES[0])
     outputs = [places / "out" / name for name in (archive.WEEKLY_FILES[0], archive.MASK_FILE)]
-    archive.provide_psl(outputs, address)
+    archive.provide_psl(outputs, server.address)
     origins = [json.loads(Path(f"{output}.source.json").read_text())["origin"] for output in outputs]
-    assert origins == [str(places / "data" / archive.WEEKLY_FILES[0]), f"{address}/{archive.MASK_FILE}"]
+    assert origins == [str(places / "data" / archive.WEEKLY_FILES[0]), f"{server.address}/{archive.MASK_FILE}"]
     assert all(output.is_file() for output in outputs)
 
 

@@ -1,6 +1,6 @@
-"""Where archive files come from: files at hand, the publisher's server, or the twin.
+"""Where archive files come from: files at hand, the publisher's server (download.py), or the twin.
 
-`plan` only looks at names, so a dry run knows the files; `provide` and `fetch` put them there.
+`plan` only looks at names, so a dry run knows the files; `provide_psl` and `fetch_year` put them there.
 """
 
 from __future__ import annotations
@@ -10,21 +10,18 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from podnas import artifacts
-from podnas.artifacts import ArtifactError
 from podnas.config import SourceConfig
+from podnas.data import download
+from podnas.data.download import DATA_FOLDER, SET_FOLDER
 
 LOG = logging.getLogger(__name__)
 
 WEEKLY_FILES = ("sst.wkmean.1981-1989.nc", "sst.wkmean.1990-present.nc")
 MASK_FILE = "lsmask.nc"
 PSL_ADDRESS = "https://downloads.psl.noaa.gov/Datasets/noaa.oisst.v2"
-DATA_FOLDER = "PODNAS_DATA"
-TIMEOUT_SECONDS = 60
-SET_FOLDER = f"set {DATA_FOLDER} to the folder that holds them (export {DATA_FOLDER}=/path/to/data)"
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ def provide_psl(outputs: Sequence[Path], address: str = PSL_ADDRESS) -> None:
     for output in outputs:
         local = _found_in_data_folder(output.name)
         if local is None:
-            fetch(f"{address}/{output.name}", output, output.name)
+            download.fetch(f"{address}/{output.name}", output, output.name)
         else:
             _copy(local, output)
 
@@ -116,68 +113,10 @@ def _copy(local: Path, output: Path) -> None:
     with artifacts.replacing(output) as temporary:
         shutil.copyfile(local, temporary)
     LOG.info("copied %s from %s", output, local)
-    _record(output, str(local))
+    download.record_copy(output, local)
 
 
 def fetch_year(source: SourceConfig, year: int, output: Path) -> None:
     """Download one year of a region from the publisher's subset service."""
     local = Path(source.files[0].replace("*", str(year)))
-    fetch(str(source.download).format(year=year), output, str(local))
-
-
-def fetch(url: str, output: Path, local: str) -> None:
-    """Download a netCDF file whole or not at all; its address, size and SHA-256 are written beside it as JSON.
-
-    `local`: where in the data folder the file would be looked for, named in the error.
-
-    ArtifactError where the server cannot be reached, refuses, cuts the transfer or sends something else.
-    """
-    import pooch
-    import requests
-    import urllib3
-
-    from podnas.data import files
-
-    pooch.get_logger().setLevel("WARNING")
-    downloader = pooch.HTTPDownloader(timeout=TIMEOUT_SECONDS)
-    with artifacts.replacing(output) as temporary:
-        try:
-            pooch.retrieve(url, None, temporary.name, temporary.parent, downloader=downloader)
-            files.check(temporary)
-            with files.opened(temporary, decode_times=False):
-                pass
-        except requests.ConnectionError as error:
-            raise ArtifactError(f"{url}: no answer, or cut off ({_cause(error)}); {_by_hand(local)}") from error
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise ArtifactError(f"{url} cannot be downloaded ({error}); {_by_hand(local)}") from error
-        except ArtifactError as error:
-            raise ArtifactError(f"{url} sent no whole netCDF file ({error}); {_by_hand(local)}") from error
-    LOG.info("downloaded %s from %s", output, url)
-    _record(output, url)
-
-
-def _cause(error: Exception) -> str:
-    reason = error.args[0] if error.args else error
-    return type(getattr(reason, "reason", reason)).__name__
-
-
-def _by_hand(local: str) -> str:
-    return (
-        f"try again later, or get the file from that address on a machine with a network, "
-        f"store it as ${DATA_FOLDER}/{local} and {SET_FOLDER}"
-    )
-
-
-def _record(output: Path, origin: str) -> None:
-    from podnas import provenance
-
-    artifacts.write_json(
-        output.with_name(output.name + ".source.json"),
-        {
-            "file": output.name,
-            "origin": origin,
-            "sha256": provenance.file_hash(output),
-            "bytes": output.stat().st_size,
-            "retrieved": datetime.now(UTC).isoformat(timespec="seconds"),
-        },
-    )
+    download.fetch(str(source.download).format(year=year), output, str(local))
