@@ -20,7 +20,7 @@ import pytest
 import xarray as xr
 
 from podnas.artifacts import ArtifactError
-from podnas.data import download, transfer
+from podnas.data import download, part, transfer, whole
 from podnas.data.earthdata import Login
 from podnas.data.published import Checksum, Item
 from podnas.data.transfer import Policy
@@ -447,7 +447,7 @@ def test_a_disk_that_fills_up_ends_all_at_once_and_says_so(server, body, tmp_pat
         with Path("/dev/full").open("ab", buffering=0) as stream:
             yield stream
 
-    monkeypatch.setattr(transfer.Part, "opened", full)
+    monkeypatch.setattr(part.Part, "opened", full)
     items = [Item(f"{number}.nc", (f"{server.address}{PATH}",)) for number in range(40)]
     with pytest.raises(ArtifactError, match=r"cannot be written \(No space left on device\); free disk space, rerun"):
         get(tmp_path, *items)
@@ -622,6 +622,6 @@ def test_memory_is_one_chunk_when_values_are_read(tmp_path, monkeypatch):
             seen.append(self.variable[key].size)
 
     with netCDF4.Dataset(tmp_path / "a.nc") as data:
-        transfer._read_chunks(Watched(data["tmax"]))
+        whole._read_chunks(Watched(data["tmax"]))
     assert max(seen) == 20
     assert sum(seen) == 300

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from podnas import artifacts
 from podnas.config import SourceConfig
-from podnas.data import download
+from podnas.data import download, records
 from podnas.data.download import DATA_FOLDER, SET_FOLDER
 
 LOG = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ def _copy(local: Path, output: Path) -> None:
     with artifacts.replacing(output) as temporary:
         shutil.copyfile(local, temporary)
     LOG.info("copied %s from %s", output, local)
-    download.record_copy(output, local)
+    records.write_copy(output, local)
 
 
 def fetch_year(source: SourceConfig, year: int, output: Path) -> None:

@@ -15,17 +15,19 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from podnas import artifacts, progress
 from podnas.artifacts import ArtifactError
-from podnas.data import earthdata, published, transfer
+from podnas.data import earthdata, published, records, transfer
 from podnas.data.earthdata import Login
+from podnas.data.part import Interrupted
 from podnas.data.published import Item
-from podnas.data.transfer import Client, Damaged, Interrupted, Policy, Received, Refused, Unchanged
+from podnas.data.transfer import Client, Policy, Refused, Unchanged
+from podnas.data.whole import Damaged
 
 LOG = logging.getLogger(__name__)
 
@@ -277,7 +279,7 @@ class _Meter:
 def _provide(client: Client, item: Item, folder: Path, verify: bool) -> Had:
     """The item, from the folder or from its addresses; Failure where neither gives it."""
     output = folder / item.name
-    record = _kept(item, output, verify)
+    record = records.kept(item, output, verify)
     if record is not None and not item.growing:
         return Had(output, True, record["bytes"])
     try:
@@ -289,7 +291,7 @@ def _provide(client: Client, item: Item, folder: Path, verify: bool) -> Had:
     except Unchanged:
         return Had(output, True, output.stat().st_size)
     if item.stand_in is not None:
-        _remove(folder / item.stand_in.name)
+        records.remove(folder / item.stand_in.name)
     return Had(output, False, record["bytes"])
 
 
@@ -309,87 +311,10 @@ def _download(client: Client, item: Item, folder: Path, newer_than: Mapping[str,
             LOG.info("%s: %s", address, fault)
             said[address] = fault
         else:
-            return _record(output, address, received)
+            return records.write(output, address, received)
     failure = "; ".join(f"{address}: {fault}" for address, fault in said.items())
     absent = all(isinstance(fault, Refused) and fault.status in transfer.ABSENT for fault in said.values())
     raise (_NotPublished if absent else Failure)(failure)
-
-
-def _kept(item: Item, output: Path, verify: bool) -> dict[str, Any] | None:
-    """The record of a file that is here and fits it; None where it must be downloaded."""
-    if not output.is_file():
-        return None
-    record = _read_record(output)
-    if record is None:
-        return _found(item, output)
-    size = output.stat().st_size
-    if size != record["bytes"] or (item.size or size) != size:
-        fault = f"has {size} bytes, but {record['bytes']} came, and {item.size or 'as many'} are published"
-    elif verify and transfer.digest(output, "sha256") != record["sha256"]:
-        fault = "has another SHA-256 than when it came"
-    else:
-        return record
-    LOG.warning("%s %s; it is downloaded again", output, fault)
-    return None
-
-
-def _found(item: Item, output: Path) -> dict[str, Any] | None:
-    """A record for a file without one, such as one that was copied here, if it is whole."""
-    size = output.stat().st_size
-    try:
-        transfer.check_whole(output)
-    except ArtifactError as error:
-        LOG.warning("%s; it is downloaded again", error)
-        return None
-    checksum = item.checksum
-    fits = checksum is None or transfer.digest(output, checksum.algorithm) == checksum.value
-    if not fits or (item.size or size) != size:
-        LOG.warning("%s is not the file that is published; it is downloaded again", output)
-        return None
-    verified = ("netCDF, every compressed value", *([checksum.algorithm] if checksum else []))
-    return _record(output, "found here", Received(verified, transfer.digest(output, "sha256"), None, None))
-
-
-def _read_record(output: Path) -> dict[str, Any] | None:
-    path = _record_path(output)
-    if not path.is_file():
-        return None
-    try:
-        record = artifacts.read_json(path)
-    except ArtifactError:
-        return None
-    return record if isinstance(record, dict) and {"bytes", "sha256"} <= record.keys() else None
-
-
-def _record(output: Path, origin: str, received: Received) -> dict[str, Any]:
-    record = {
-        "file": output.name,
-        "origin": origin,
-        "sha256": received.sha256,
-        "bytes": output.stat().st_size,
-        "verified": list(received.verified),
-        "etag": received.etag,
-        "last_modified": received.last_modified,
-        "retrieved": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    artifacts.write_json(_record_path(output), record)
-    return record
-
-
-def _record_path(output: Path) -> Path:
-    return output.with_name(output.name + ".source.json")
-
-
-def record_copy(output: Path, local: Path) -> None:
-    """Write the record of a file that was copied from `local`."""
-    _record(output, str(local), Received((), transfer.digest(output, "sha256"), None, None))
-
-
-def _remove(output: Path) -> None:
-    if output.is_file():
-        LOG.info("%s gives way to the final file", output)
-    output.unlink(missing_ok=True)
-    _record_path(output).unlink(missing_ok=True)
 
 
 def _make(folder: Path) -> None:

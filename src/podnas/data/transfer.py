@@ -1,19 +1,10 @@
-"""One file from one server: resumed where it was cut, asked for again politely, and believed only when it is whole.
-
-What has come stands in a hidden part beside the file to be, one for each address, with the validator (ETag or
-Last-Modified) under which it may be continued: a part of another version is never continued (RFC 9110, If-Range).
-"""
+"""One file from one server: resumed where it was cut, asked for again politely, and believed only when it is whole."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import errno
 import fcntl
-import hashlib
-import itertools
 import logging
-import os
 import random
 import shutil
 import threading
@@ -22,17 +13,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from podnas import artifacts
 from podnas.artifacts import ArtifactError
-from podnas.data import earthdata, files
+from podnas.data import earthdata, files, whole
 from podnas.data.earthdata import Login
-from podnas.data.published import Checksum, Item
+from podnas.data.part import Interrupted, Part
+from podnas.data.published import Item
+from podnas.data.whole import Damaged, Received
 
 LOG = logging.getLogger(__name__)
 Value = TypeVar("Value")
@@ -41,7 +33,6 @@ CHUNK_BYTES = 2**20
 ABSENT = (404, 410)
 LATER = (408, 425, 429)  # and all of 500 and above
 DAMAGED_AT_MOST = 2  # whole but damaged files that are taken from one address
-ONE_AT_A_TIME = threading.Lock()  # the netCDF library is not thread-safe
 
 
 @dataclass(frozen=True)
@@ -67,124 +58,12 @@ class Refused(Exception):
         self.status = status
 
 
-class Interrupted(Exception):
-    """It may come if asked again, after `wait_s` where the server names a time."""
-
-    def __init__(self, text: str, wait_s: float | None = None) -> None:
-        super().__init__(text)
-        self.wait_s = wait_s
-
-
-class Damaged(Exception):
-    """The whole file came, and it is not what was published."""
-
-
 class Unchanged(Exception):
     """The file is the one that is here already."""
 
 
 class Stopped(Exception):
     """Another file's failure, or the user, ended all transfers."""
-
-
-@dataclass(frozen=True)
-class Received:
-    """What is known of a file that came whole: how that was checked, and its validators."""
-
-    verified: tuple[str, ...]
-    sha256: str
-    etag: str | None
-    last_modified: str | None
-
-
-class Part:
-    """Bytes of a file that have come from one address."""
-
-    def __init__(self, output: Path, address: str) -> None:
-        source = hashlib.sha256(address.encode()).hexdigest()[:8]
-        self.path = output.with_name(f".{output.name}.{source}.part")
-        self.note = self.path.with_name(self.path.name + ".json")
-        self.known: dict[str, Any] = self._read()
-
-    def _read(self) -> dict[str, Any]:
-        try:
-            known = artifacts.read_json(self.note) if self.path.exists() else {}
-        except ArtifactError:
-            known = {}
-        return known if isinstance(known, dict) else {}
-
-    @property
-    def size(self) -> int:
-        return self.path.stat().st_size if self.path.exists() else 0
-
-    @property
-    def whole(self) -> bool:
-        """Whether all that the server announced has come, when this process was not there to see the end."""
-        return self.known.get("total") is not None and self.size == self.known["total"]
-
-    @property
-    def validator(self) -> str | None:
-        """A strong ETag, else the date: what proves that the rest belongs to these bytes."""
-        etag = self.known.get("etag")
-        return etag if etag and not etag.startswith("W/") else self.known.get("last_modified")
-
-    def request(self) -> dict[str, str]:
-        """Headers that ask for the rest, or none where only the whole will do."""
-        if not self.size or self.validator is None or self.size > (self.known.get("total") or self.size):
-            return {}
-        return {"Range": f"bytes={self.size}-", "If-Range": self.validator}
-
-    def begin(self, response: requests.Response) -> int:
-        """Take note of what is coming; returns how many bytes are here already."""
-        headers = response.headers
-        if response.status_code == 416:
-            self.discard()
-            raise Interrupted("it has fewer bytes than have come already (416)")
-        if response.status_code == 206:
-            start, total = _content_range(headers.get("Content-Range", ""))
-            same = headers.get("ETag", self.known.get("etag")) == self.known.get("etag")
-            if start != self.size or total != self.known.get("total", total) or not same:
-                self.discard()
-                raise Interrupted(f"it sent another piece than the one asked for ({headers.get('Content-Range')})")
-            self.known["total"] = total
-            return start
-        encoded = headers.get("Content-Encoding", "identity") != "identity"
-        length = headers.get("Content-Length")
-        total = int(length) if length and length.isdigit() and not encoded else None
-        self.discard()
-        self.known = {"etag": headers.get("ETag"), "last_modified": headers.get("Last-Modified"), "total": total}
-        checksum = _from_headers(response)
-        self.known["checksum"] = None if checksum is None else [checksum.algorithm, checksum.value]
-        if self.validator is not None and not encoded:
-            artifacts.write_json(self.note, self.known)
-        return 0
-
-    @contextmanager
-    def opened(self) -> Iterator[IO[bytes]]:
-        """For writing at its end; on disk when left, also by an error."""
-        with self.path.open("ab") as stream:
-            try:
-                yield stream
-            finally:
-                stream.flush()
-                os.fsync(stream.fileno())
-
-    @property
-    def checksum(self) -> Checksum | None:
-        """What the server said of the bytes."""
-        stated = self.known.get("checksum")
-        return Checksum(*stated) if stated else None
-
-    def discard(self) -> None:
-        """Remove what has come."""
-        self.path.unlink(missing_ok=True)
-        self.note.unlink(missing_ok=True)
-        self.known = {}
-
-    def keep_if_resumable(self) -> None:
-        """Called when an address is given up."""
-        if not self.request() and not self.whole:
-            self.discard()
 
 
 class Client:
@@ -296,7 +175,7 @@ class Client:
             with self._response(address, headers) as response:
                 self._store(response, part)
         try:
-            return _verified(item, part)
+            return whole.verified(item, part)
         except Damaged:
             part.discard()
             raise
@@ -365,30 +244,6 @@ def _conditions(record: Mapping[str, Any] | None) -> dict[str, str]:
     return {name: value for name, value in named.items() if value}
 
 
-def _content_range(text: str) -> tuple[int, int | None]:
-    """First byte and total of `bytes 5-9/10`; −1 where it is none."""
-    try:
-        unit, rest = text.split(" ", 1)
-        span, total = rest.split("/")
-        first = int(span.split("-")[0]) if unit == "bytes" else -1
-        return first, None if total == "*" else int(total)
-    except ValueError:
-        return -1, None
-
-
-def _from_headers(response: requests.Response) -> Checksum | None:
-    """The MD5 that a whole response carries: Content-MD5, or the ETag of an S3 object stored in one piece."""
-    try:
-        if "Content-MD5" in response.headers:
-            return Checksum("md5", base64.b64decode(response.headers["Content-MD5"], validate=True).hex())
-    except binascii.Error:
-        return None
-    etag = response.headers.get("ETag", "").strip('"')
-    plain = response.headers.get("x-amz-server-side-encryption", "AES256") == "AES256"
-    on_s3 = response.headers.get("Server") == "AmazonS3" and plain
-    return Checksum("md5", etag) if on_s3 and len(etag) == 32 and set(etag) <= set("0123456789abcdef") else None
-
-
 def _check_start(chunk: bytes, response: requests.Response) -> None:
     if not (files.HDF5.startswith(chunk[:8]) or files.CLASSIC.startswith(chunk[:3])):
         kind = response.headers.get("Content-Type", "no type")
@@ -431,57 +286,3 @@ def _check_space(folder: Path, needed: int) -> None:
             f"{folder} has {free / 1e9:.1f} GB free, but the next file needs {needed / 1e9:.1f} GB; "
             "free disk space, or choose another folder, and rerun: what has come is kept"
         )
-
-
-def _verified(item: Item, part: Part) -> Received:
-    """Compare a whole part with all that is known of the file."""
-    size = part.size
-    if item.size is not None and size != item.size:
-        raise Damaged(f"it sent {size} bytes, but {item.size} are published")
-    done = ["size"] if size in (item.size, part.known.get("total")) else []
-    found = {"sha256": digest(part.path, "sha256")}
-    stated = [checksum for checksum in (item.checksum, part.checksum) if checksum is not None]
-    for checksum in stated:
-        value = found.get(checksum.algorithm) or digest(part.path, checksum.algorithm)
-        if value != checksum.value:
-            raise Damaged(f"its {checksum.algorithm} is {value}, but {checksum.value} is published")
-        done.append(checksum.algorithm)
-    try:
-        check_whole(part.path, values=not stated)
-    except ArtifactError as error:
-        raise Damaged(f"it sent no whole netCDF file ({error})") from error
-    done.append("netCDF" if stated else "netCDF, every compressed value")
-    return Received(tuple(done), found["sha256"], part.known.get("etag"), part.known.get("last_modified"))
-
-
-def digest(path: Path, algorithm: str) -> str:
-    """Hexadecimal digest of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, algorithm).hexdigest()
-
-
-def check_whole(path: Path, values: bool = True) -> None:
-    """Refuse a file that is no whole netCDF file; with `values`, read all compressed ones, which carry a check sum.
-
-    ArtifactError names the file. Memory: one chunk of the file.
-    """
-    import netCDF4
-
-    files.check(path)
-    with ONE_AT_A_TIME:
-        try:
-            with netCDF4.Dataset(path) as data:
-                data.set_auto_maskandscale(False)
-                for variable in data.variables.values() if values else ():
-                    _read_chunks(variable)
-        except (OSError, RuntimeError) as error:
-            raise ArtifactError(f"{path} {files.DAMAGED} ({error}); {files.AGAIN}") from error
-
-
-def _read_chunks(variable: Any) -> None:
-    sizes = variable.chunking()
-    if not isinstance(sizes, list) or not any((variable.filters() or {}).get(name) for name in ("zlib", "fletcher32")):
-        return
-    starts = (range(0, length, size) for length, size in zip(variable.shape, sizes, strict=True))
-    for corner in itertools.product(*starts):
-        variable[tuple(slice(start, start + size) for start, size in zip(corner, sizes, strict=True))]
