@@ -131,6 +131,20 @@ def read_field(path: Path) -> xr.Dataset:
     return _read_netcdf(path, FIELD)
 
 
+def open_field(path: Path) -> xr.Dataset:
+    """Open what `write_field` wrote without loading it: values are read where they are used, and not kept."""
+
+    def opened() -> xr.Dataset:
+        return xr.open_dataset(path, engine="netcdf4", mask_and_scale=False, cache=False)
+
+    field = _read(path, opened)
+    _check(path, field, FIELD)
+    packed = [name for name in ("scale_factor", "add_offset") if name in field.sst.attrs]
+    if packed or np.isfinite(field.sst.attrs.get("_FillValue", np.nan)):
+        raise ArtifactError(f"{path}: sst is packed or has a number for gaps, not NaN; write it by write_field")
+    return field
+
+
 def write_basis(path: Path, basis: xr.Dataset) -> None:
     """Write a POD basis: mean, modes (orthonormal under weight), variance by mode, spectrum of the snapshots."""
     _write_netcdf(path, basis, BASIS)

@@ -141,6 +141,17 @@ class PodConfig(Section):
     coefficients: Literal["projected", "released"] = Field(
         "projected", description="projected: on this basis; released: those of resources/sst_twin.nc (SC20's own)"
     )
+    precision: Literal["float64", "float32"] = Field(
+        "float64",
+        description="of the products; float32 takes half the time, and its sums of 8192 cells add in float64",
+    )
+    memory_gb: float = Field(
+        2.0, gt=0, description="memory for the field (GB), in each process, beyond one Gram matrix and the modes"
+    )
+    cluster: str | None = Field(
+        None, description="dask scheduler that shares the work (tcp://host:port), or slurm (dask-jobqueue); null: none"
+    )
+    jobs: int = Field(2, ge=1, le=1000, description="jobs of workers that pod.cluster slurm asks for")
 
     @model_validator(mode="after")
     def _one_rule_for_the_number_of_modes(self) -> PodConfig:

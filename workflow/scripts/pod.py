@@ -4,14 +4,14 @@ from pathlib import Path
 
 from podnas import artifacts, provenance
 from podnas.config import PodConfig
-from podnas.reduction import pod
+from podnas.reduction import cluster, pod
 
 
 def main(field: Path, basis: Path, coefficients: Path, config: PodConfig) -> None:
-    weekly = artifacts.read_field(field)
-    fitted = pod.fit(weekly, config)
-    artifacts.write_basis(basis, fitted)
-    artifacts.write_coefficients(coefficients, pod.project(weekly, fitted))
+    with artifacts.open_field(field) as weekly, cluster.connect(config) as client:
+        fitted = pod.fit(weekly, config, client, basis.parent)
+        artifacts.write_basis(basis, fitted)
+        artifacts.write_coefficients(coefficients, pod.project(weekly, fitted, config.memory_gb, client))
 
 
 if __name__ == "__main__":

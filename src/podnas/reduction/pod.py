@@ -1,55 +1,151 @@
-"""Proper orthogonal decomposition by the method of snapshots (Sirovich 1987).
+"""Proper orthogonal decomposition by the method of snapshots (Sirovich 1987), in bounded memory.
 
 The training field, less its mean, is the matrix X (snapshots n, cells p); W holds the weights of the inner product on
 its diagonal. The eigenvectors of the n x n Gram matrix X W X^T = U S^2 U^T give the modes X^T U S^-1, orthonormal
-under W. Cost: n^2 p multiplications and n (n + 2 p) doubles of memory.
+under W. The Gram matrix is summed over tiles of cells in one pass, the modes come in a second, coefficients in a third,
+so that a field on disk is never held whole. A field that fits into the memory bound is one tile, kept for the second
+pass. Cost: n^2 p multiply-adds (half of a general product). Memory: the Gram matrix (8 n^2 bytes), the modes, and
+pod.memory_gb.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import math
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from podnas.config import PodConfig
+from podnas.reduction import cluster, gram
+from podnas.reduction.snapshots import GB, Array, Field, Snapshots, Tile, of, rewritten
 
-Array = np.ndarray[Any, np.dtype[Any]]
-BLOCK = 256  # weeks projected at a time
+if TYPE_CHECKING:
+    from distributed import Client
+
+RESOLVED = {"float64": 1e-12, "float32": 1e-7}  # share of the variance above which an eigenvalue is none of rounding
+SHOWN = 20  # ranks of the spectrum of many snapshots
+PROJECTED = 2**22  # values projected at a time: some 100 MB
 
 
-def fit(field: xr.Dataset, config: PodConfig) -> xr.Dataset:
-    """POD basis of the weeks up to `config.train_last`.
+def fit(field: Field, config: PodConfig, client: Client | None = None, scratch: Path | None = None) -> xr.Dataset:
+    """POD basis of the snapshots up to `config.train_last`.
 
-    Raises ValueError for a single snapshot, more modes than snapshots, or a mask that changes in time.
+    field: one dataset, or several that follow one another in time; in memory or opened by `artifacts.open_field`.
+    client: a dask cluster that shares the work. scratch: folder for a copy of a field whose chunks are longer in space
+    than the memory bound allows (`snapshots.rewritten`); on a cluster all workers must reach it.
+    The spectrum has all ranks of up to 1,500 snapshots, else the leading ones. Raises ValueError for a single snapshot,
+    more modes than snapshots, a mask that changes in time, or a memory bound that is too small.
     """
-    training = field.sel(time=slice(None, str(config.train_last)))
-    if training.sizes["time"] < 2:
+    fields = [field] if isinstance(field, xr.Dataset) else list(field)
+    training = of(fields).until(str(config.train_last))
+    if training.count < 2:
         raise ValueError(
-            f"POD needs at least 2 training snapshots; {training.sizes['time']} week(s) lie before pod.train_last "
-            f"{config.train_last} (the field begins {field.time.values[0].astype('datetime64[D]')})"
+            f"POD needs at least 2 training snapshots; {training.count} week(s) lie before pod.train_last "
+            f"{config.train_last} (the field begins {_day(fields[0].time.values[0])})"
         )
-    ocean = ocean_cells(training.sst)
-    weight = _weights(field, ocean, config)
-    snapshots = training.sst.values[:, ocean].astype(np.float64)
-    mean = snapshots.mean(axis=0)
-    snapshots -= mean
-    variances, vectors = _eigen(snapshots, weight)
-    modes = _number(variances, config, len(snapshots))
-    values = _signed((vectors[:, :modes].T @ snapshots) / np.sqrt(variances[:modes, None] * len(snapshots)))
-    return _dataset(field, training, ocean, weight, mean, values, variances, config)
+    with ExitStack() as stack:
+        training, tiles = _tiles(training, config, client, scratch, stack)
+        found = _decompose(training, tiles, _area(fields[0], config), config, client)
+    return _dataset(fields[0], training, found, config)
 
 
-def _eigen(snapshots: Array, weight: Array) -> tuple[Array, Array]:
-    gram = (snapshots * weight) @ snapshots.T
-    eigenvalues, vectors = np.linalg.eigh(gram)
-    # removing the mean leaves one eigenvalue that is zero but for rounding
-    return np.clip(eigenvalues[::-1], 0, None) / len(snapshots), vectors[:, ::-1]
+def _tiles(
+    training: Snapshots, config: PodConfig, client: Client | None, scratch: Path | None, stack: ExitStack
+) -> tuple[Snapshots, list[Tile]]:
+    """Tiles within the memory bound, of the training snapshots or of a copy of them; the stack removes the copy."""
+    memory = int(config.memory_gb * GB)
+    products = gram.work_bytes(training.count)
+    cell = training.count * (training.cell_bytes + np.dtype(config.precision).itemsize)
+    cells = (memory - products) // cell
+    if cells < 1:
+        raise ValueError(
+            f"pod.memory_gb is {config.memory_gb}, but the products of {training.count} snapshots take "
+            f"{(products + cell) / GB:.3g} GB; set pod.memory_gb >= {2 * (products + cell) / GB:.2g}"
+        )
+    cells = min(cells, math.ceil(math.prod(training.grid) / cluster.size(client)))
+    tiles = training.tiles(cells)
+    if not tiles:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=".pod-", dir=scratch))
+        training = rewritten(training, Path(folder), memory)
+        tiles = training.tiles(cells)
+    return training, tiles
 
 
-def _number(variances: Array, config: PodConfig, snapshots: int) -> int:
-    total = variances.sum()
-    rank = int((variances > total * 1e-12).sum())
+@dataclass(frozen=True)
+class _Decomposition:
+    """Mean and weight (row, column), modes (mode, row, column), leading variances (rank), variance of all ranks."""
+
+    mean: Array
+    weight: Array
+    modes: Array
+    variances: Array
+    total: float
+
+
+def _decompose(
+    training: Snapshots, tiles: list[Tile], area: Array, config: PodConfig, client: Client | None
+) -> _Decomposition:
+    matrix, blocks = cluster.total(client, _products, tiles, training, area, config.precision)
+    gram.centre(matrix)
+    mean, weight = np.full(training.grid, np.nan), np.full(training.grid, np.nan)
+    for block in blocks:
+        mean[block.tile][block.ocean] = block.mean
+        weight[block.tile][block.ocean] = area[block.tile][block.ocean]
+    if np.isnan(mean).all():
+        raise ValueError("the field has no ocean cell; choose another box or mask")
+    # the weights are relative to the mean area of ocean cells, which is known only now
+    scale = float(np.nanmean(weight)) * training.count
+    total = float(np.trace(matrix)) / scale
+    variances, vectors = _leading(matrix, scale, total, config)
+    del matrix
+    number = _number(variances, total, config, training.count)
+    factors = vectors[:, :number] / np.sqrt(variances[:number] * training.count)
+    modes = np.full((number, *training.grid), np.nan)
+    for block, found in cluster.each(client, _modes, blocks, training, area, config.precision, factors):
+        modes[:, block.tile[0], block.tile[1]][:, block.ocean] = found
+    return _Decomposition(mean, weight / np.nanmean(weight), _signed(modes), variances, total)
+
+
+def _products(tiles: list[Tile], training: Snapshots, area: Array, precision: str) -> tuple[Array, list[gram.Block]]:
+    """Gram matrix of tiles, and their blocks; a block's values are kept where it is the only one, and here."""
+    matrix = np.zeros((training.count, training.count))
+    blocks = []
+    for tile in tiles:
+        block = gram.block(training, tile, area, precision)
+        gram.add_product(matrix, block.anomalies())
+        blocks.append(block if len(tiles) == 1 else block.emptied())
+        del block
+    return matrix, blocks
+
+
+def _modes(
+    block: gram.Block, training: Snapshots, area: Array, precision: str, factors: Array
+) -> tuple[gram.Block, Array]:
+    """Modes (mode, cell) of a block; its values are read again where they were not kept."""
+    full = gram.block(training, block.tile, area, precision) if block.values is None else block
+    modes = factors.astype(precision).T @ full.anomalies()
+    return block.emptied(), modes / np.sqrt(area[block.tile][block.ocean])
+
+
+def _leading(matrix: Array, scale: float, total: float, config: PodConfig) -> tuple[Array, Array]:
+    """Leading variances and their vectors: all of few snapshots, else as many as are asked for or shown."""
+    count = len(matrix) if len(matrix) <= gram.WHOLE else min(max(config.modes or 0, SHOWN), len(matrix))
+    while True:
+        values, vectors = gram.leading(matrix, count)
+        # removing the mean leaves one eigenvalue that is zero but for rounding
+        variances = np.clip(values, 0, None) / scale
+        if count == len(matrix) or variances.sum() >= (config.captured_variance or 0) * total:
+            return variances, vectors
+        count = min(2 * count, len(matrix))
+
+
+def _number(variances: Array, total: float, config: PodConfig, snapshots: int) -> int:
+    rank = int((variances > total * RESOLVED[config.precision]).sum())
     if rank == 0:
         raise ValueError("the training field never changes: it has no modes; check the archive or the period")
     if config.modes is not None and config.modes > min(rank, snapshots - 1):
@@ -60,136 +156,120 @@ def _number(variances: Array, config: PodConfig, snapshots: int) -> int:
     if config.modes is not None:
         return config.modes
     captured = np.cumsum(variances) / total
-    return min(rank, int((captured < config.captured_variance).sum()) + 1)
+    return min(rank, int((captured < (config.captured_variance or 1)).sum()) + 1)
 
 
 def _signed(modes: Array) -> Array:
-    """Make each mode's largest value positive, so that a basis does not depend on the eigensolver's signs."""
-    largest = np.abs(modes).argmax(axis=1)
-    signs = np.sign(modes[np.arange(len(modes)), largest])
-    signed: Array = modes * signs[:, None]
-    return signed
+    """Make each mode's largest value positive, in place, so that a basis does not depend on the eigensolver's signs."""
+    for mode in modes:
+        if np.nanmax(mode) < -np.nanmin(mode):
+            mode *= -1
+    return modes
 
 
-def _weights(field: xr.Dataset, ocean: Array, config: PodConfig) -> Array:
-    """Weights of the ocean cells: 1, or the share of the mean cell area, so that units stay degree_Celsius."""
-    if config.weights == "none":
-        return np.ones(int(ocean.sum()))
-    area = field.cell_area.values[ocean].astype(np.float64)
-    share: Array = area / area.mean()
-    return share
+def _area(field: xr.Dataset, config: PodConfig) -> Array:
+    """Weights (row, column) of the inner product but for a common factor: cell area, or 1."""
+    area = field.cell_area.values.astype(np.float64)
+    return np.ones(area.shape) if config.weights == "none" else area / np.nanmean(area)
 
 
-def ocean_cells(sst: xr.DataArray) -> Array:
-    """Cells with data in every week, (lat, lon); raises ValueError where a cell has data in some weeks only."""
-    valid = np.isfinite(sst.values)
-    always: Array = valid.all(axis=0)
-    ever = valid.any(axis=0)
-    if (always != ever).any():
-        lat, lon = np.argwhere(always != ever)[0]
-        raise ValueError(
-            f"{int((always != ever).sum())} cells have data in some weeks and none in others (first: latitude "
-            f"{float(sst.lat[lat])}, longitude {float(sst.lon[lon])}); POD needs one mask: mend the field or raise "
-            "field.least_valid_share"
-        )
-    if not always.any():
-        raise ValueError("the field has no ocean cell; choose another box or mask")
-    return always
-
-
-def _dataset(
-    field: xr.Dataset,
-    training: xr.Dataset,
-    ocean: Array,
-    weight: Array,
-    mean: Array,
-    modes: Array,
-    variances: Array,
-    config: PodConfig,
-) -> xr.Dataset:
-    number = len(modes)
-    spectrum = variances / variances.sum()
-    grid = ("lat", "lon")
+def _dataset(field: xr.Dataset, training: Snapshots, found: _Decomposition, config: PodConfig) -> xr.Dataset:
+    number = len(found.modes)
+    spectrum = found.variances / found.total
+    grid = field.sst.dims[1:]
     return xr.Dataset(
         {
-            "mean": (
-                grid,
-                _unpack(mean, ocean),
-                {"units": "degree_Celsius", "long_name": "mean of the training weeks"},
-            ),
-            "modes": (("mode", *grid), _unpack(modes, ocean), {"units": "1", "long_name": "POD modes"}),
-            "weight": (grid, _unpack(weight, ocean), {"units": "1", "long_name": "weights of the inner product"}),
-            "cell_area": field.cell_area,
-            "variance": ("mode", variances[:number], {"units": "degree_Celsius2"}),
+            "mean": (grid, found.mean, {"units": "degree_Celsius", "long_name": "mean of the training weeks"}),
+            "modes": (("mode", *grid), found.modes, {"units": "1", "long_name": "POD modes"}),
+            "weight": (grid, found.weight, {"units": "1", "long_name": "weights of the inner product"}),
+            "cell_area": field.cell_area.load(),
+            "variance": ("mode", found.variances[:number], {"units": "degree_Celsius2"}),
             "spectrum": ("rank", spectrum, {"units": "1", "long_name": "share of the training variance"}),
         },
-        {"mode": np.arange(1, number + 1), "rank": np.arange(1, len(spectrum) + 1), "lat": field.lat, "lon": field.lon},
+        {
+            "mode": np.arange(1, number + 1),
+            "rank": np.arange(1, len(spectrum) + 1),
+            **{name: field[name].load() for name in grid},
+        },
         {
             "data_kind": field.attrs["data_kind"],
             "title": field.attrs.get("title", ""),
             "weights": config.weights,
-            "train_first": _day(training.time.values[0]),
-            "train_last": _day(training.time.values[-1]),
-            "snapshots": training.sizes["time"],
+            "train_first": _day(training.times[0]),
+            "train_last": _day(training.times[-1]),
+            "snapshots": training.count,
             "captured_variance": float(spectrum[:number].sum()),
         },
     )
-
-
-def _unpack(values: Array, ocean: Array) -> Array:
-    full = np.full((*values.shape[:-1], *ocean.shape), np.nan)
-    full[..., ocean] = values
-    return full
 
 
 def _day(time: Any) -> str:
     return str(time.astype("datetime64[D]"))
 
 
-def project(field: xr.Dataset, basis: xr.Dataset) -> xr.Dataset:
-    """Coefficients (time, mode) of every week, and the share of its squared anomaly that the modes leave out."""
-    ocean = np.isfinite(basis["mean"].values)
-    _check_grid(field, basis, ocean)
-    mean, weight = basis["mean"].values[ocean], basis.weight.values[ocean]
-    weighted = basis.modes.values[:, ocean] * weight
-    coefficients, errors = [], []
-    for start in range(0, field.sizes["time"], BLOCK):
-        anomaly = field.sst[start : start + BLOCK].values[:, ocean].astype(np.float64) - mean
-        found = anomaly @ weighted.T
-        energy = (anomaly**2) @ weight
-        coefficients.append(found)
-        errors.append(np.sqrt(np.clip(energy - (found**2).sum(axis=1), 0, None) / weight.sum()))
+def project(field: Field, basis: xr.Dataset, memory_gb: float = 1.0, client: Client | None = None) -> xr.Dataset:
+    """Coefficients (time, mode) of every snapshot, and the share of its squared anomaly that the modes leave out.
+
+    field, client: as in `fit`. The field is read in boxes of at most memory_gb, each chunk of its files once.
+    """
+    fields = [field] if isinstance(field, xr.Dataset) else list(field)
+    values = of(fields)
+    _check_grid(fields[0], basis)
+    root = np.sqrt(basis.weight.values)
+    shared = values, basis["mean"].values, basis.modes.values * root, root
+    largest = min(PROJECTED, int(memory_gb * GB / (values.cell_bytes + 16)))
+    coefficients = np.zeros((values.count, basis.sizes["mode"]))
+    energy = np.zeros(values.count)
+    for times, found, squared in cluster.each(client, _projected, values.boxes(largest), *shared):
+        coefficients[times] += found
+        energy[times] += squared
+    left = np.clip(energy - (coefficients**2).sum(axis=1), 0, None)
+    series = xr.concat([part.drop_vars("sst")[["segment", "time_bounds"]] for part in fields], "time")
     return xr.Dataset(
         {
             "coefficient": (
                 ("time", "mode"),
-                np.concatenate(coefficients),
+                coefficients,
                 {"units": "degree_Celsius", "long_name": "POD coefficients, training mean removed"},
             ),
             "truncation_rmse": (
                 "time",
-                np.concatenate(errors),
+                np.sqrt(left / np.nansum(root**2)),
                 {"units": "degree_Celsius", "long_name": "weighted root mean square error of the reconstruction"},
             ),
-            "segment": field.segment,
+            "segment": series.segment,
         },
-        {"mode": basis.mode, "time": field.time, "time_bounds": field.time_bounds},
-        {"data_kind": field.attrs["data_kind"], "title": field.attrs.get("title", "")},
+        {"mode": basis.mode, "time": series.time, "time_bounds": series.time_bounds},
+        {"data_kind": fields[0].attrs["data_kind"], "title": fields[0].attrs.get("title", "")},
     )
 
 
-def _check_grid(field: xr.Dataset, basis: xr.Dataset, ocean: Array) -> None:
-    if (
-        field.sst.shape[1:] != ocean.shape
-        or not np.allclose(field.lat, basis.lat)
-        or not np.allclose(field.lon, basis.lon)
-    ):
+def _projected(
+    box: tuple[slice, Tile], values: Snapshots, mean: Array, modes: Array, root: Array
+) -> tuple[slice, Array, Array]:
+    """Times of a box, what its cells add to the coefficients (time, mode) and to the squared anomalies (time)."""
+    times, tile = box
+    raw = values.read(tile, times.start, times.stop)
+    ocean = np.isfinite(mean[tile])
+    anomaly = (raw[:, ocean] - mean[tile][ocean]) * root[tile][ocean]
+    energy = np.einsum("tc,tc->t", anomaly, anomaly)
+    if not np.isfinite(energy).all():
+        missing = ~np.isfinite(raw[:, ocean])
+        day = _day(values.times[times.start + np.flatnonzero(missing.any(axis=1))[0]])
         raise ValueError(
-            f"the field's grid {field.sst.shape[1:]} is not the basis's grid {ocean.shape}; fit the basis on this field"
+            f"{int(missing.sum())} values are missing inside the basis's mask (the first on {day}); mend the field or "
+            "refit the basis"
         )
-    missing = int((~np.isfinite(field.sst.values[:, ocean])).sum())
-    if missing:
-        raise ValueError(f"{missing} values are missing inside the basis's mask; mend the field or refit the basis")
+    return times, anomaly @ modes[:, tile[0], tile[1]][:, ocean].T, energy
+
+
+def _check_grid(field: xr.Dataset, basis: xr.Dataset) -> None:
+    shape = basis["mean"].shape
+    same = field.sst.shape[1:] == shape and field.sst.dims[1:] == basis["mean"].dims
+    if not same or not all(np.allclose(field[name], basis[name]) for name in basis["mean"].dims):
+        raise ValueError(
+            f"the field's grid {field.sst.shape[1:]} is not the basis's grid {shape}; fit the basis on this field"
+        )
 
 
 def reconstruct(coefficients: Array, basis: xr.Dataset) -> Array:

@@ -1,0 +1,114 @@
+"""The same work on one machine or on the workers of a dask cluster."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from podnas.config import PodConfig
+from podnas.reduction.snapshots import Array
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+ANSWER_SECONDS = 30
+WAIT_SECONDS = 600  # for the first worker
+
+
+@contextmanager
+def connect(config: PodConfig) -> Iterator[Client | None]:
+    """A client of the cluster that `config.cluster` names, or None for this machine alone.
+
+    Raises ValueError where no scheduler answers, or dask-jobqueue is missing.
+    """
+    if config.cluster is None:
+        yield None
+        return
+    from distributed import Client  # half a second, which one machine need not wait
+
+    with _scheduler(config) as address:
+        try:
+            client = Client(address, timeout=ANSWER_SECONDS)  # type: ignore[no-untyped-call]
+        except (OSError, TimeoutError) as error:
+            raise ValueError(
+                f"no dask scheduler answers at pod.cluster {config.cluster}; start one (dask scheduler), or leave "
+                "pod.cluster out to use this machine alone"
+            ) from error
+        with client:
+            _wait(client, config)
+            yield client
+
+
+def _wait(client: Client, config: PodConfig) -> None:
+    try:
+        client.wait_for_workers(1, timeout=WAIT_SECONDS)
+    except TimeoutError as error:
+        raise ValueError(
+            f"the scheduler of pod.cluster {config.cluster} has had no worker for {WAIT_SECONDS} s; start workers "
+            "(dask worker <address> --nthreads 1)"
+        ) from error
+
+
+@contextmanager
+def _scheduler(config: PodConfig) -> Iterator[Any]:
+    if config.cluster != "slurm":
+        yield config.cluster
+        return
+    try:
+        from dask_jobqueue import SLURMCluster
+    except ImportError as error:
+        raise ValueError("pod.cluster is slurm, which needs dask-jobqueue; pip install dask-jobqueue") from error
+    with SLURMCluster() as workers:
+        workers.scale(jobs=config.jobs)
+        yield workers
+
+
+def size(client: Client | None) -> int:
+    """Number of tasks that run at once."""
+    if client is None:
+        return 1
+    threads: dict[str, int] = client.nthreads()  # type: ignore[no-untyped-call]
+    return max(sum(threads.values()), 1)
+
+
+def _sent(client: Client, shared: Sequence[Any]) -> Any:
+    """What all tasks need, on every worker; under new keys, since those of the same data sent before may just go."""
+    return client.scatter(list(shared), broadcast=True, hash=False)  # type: ignore[no-untyped-call]
+
+
+def each(
+    client: Client | None, function: Callable[..., Result], items: Iterable[Item], *shared: Any
+) -> Iterator[Result]:
+    """function(item, *shared) of each item, in their order."""
+    if client is None:
+        yield from (function(item, *shared) for item in items)
+        return
+    sent = _sent(client, shared)
+    futures = [client.submit(function, item, *sent, pure=False) for item in items]
+    while futures:
+        yield futures.pop(0).result()
+
+
+def total(
+    client: Client | None, function: Callable[..., tuple[Array, list[Item]]], items: Sequence[Any], *shared: Any
+) -> tuple[Array, list[Item]]:
+    """Sum of the arrays, and the lists joined, of function(items, *shared), with the items shared among workers."""
+    if client is None:
+        return function(items, *shared)
+    sent = _sent(client, shared)
+    number = min(size(client), len(items))
+    shares = [items[len(items) * k // number : len(items) * (k + 1) // number] for k in range(number)]
+    pairs = [client.submit(function, share, *sent, pure=False) for share in shares]
+    sums: list[Any] = [client.submit(operator.itemgetter(0), pair) for pair in pairs]
+    lists = [client.submit(operator.itemgetter(1), pair) for pair in pairs]
+    del pairs
+    while len(sums) > 1:  # in pairs: a worker holds two and their sum
+        odd = sums[len(sums) // 2 * 2 :]
+        sums = [client.submit(operator.add, *pair) for pair in zip(sums[::2], sums[1::2], strict=False)] + odd
+    found = [item for one in lists for item in one.result()]
+    return sums[0].result(), found
