@@ -67,7 +67,7 @@ class Lambert:
 
         k: scale at the centre (15-4); it changes by less than 1 % over 10 km.
         """
-        n, scale, origin = self.cone
+        n, _, origin = self.cone
         down, across = np.meshgrid(y, x, indexing="ij")
         radius = np.hypot(across, origin - down)
         lat = np.radians(self.geographic(down, across)[0])
