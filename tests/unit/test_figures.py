@@ -423,6 +423,17 @@ def test_losses_of_both_steps_are_drawn_with_their_correlation(drawn):
     assert [label.get_text() for label in groups.get_xticklabels()] == ["1–12", "13–24", "25–36", "37–47", "48–58"]
 
 
+def test_step_1_losses_of_very_different_size_lie_inside_their_panel():
+    spread = made.trials(60, second=60)
+    first = spread["step"] == 1
+    spread.loc[first, "loss"] *= np.geomspace(1, 1e6, int(first.sum()))
+    by_rank, both, *_ = two_step.draw({0.5: spread}, [made.STAMP]).axes
+    assert by_rank.get_yscale() == both.get_xscale() == "log"
+    bottom, top = by_rank.get_ylim()
+    losses = by_rank.lines[0].get_ydata()
+    assert 0.5 * losses[0] < bottom < losses[0] < top
+
+
 def test_selected_trials_give_no_correlation_over_all():
     labels = two_step.draw({0.5: made.trials(second=6)}, [made.STAMP]).legends[0].get_texts()
     assert [label.get_text().startswith("step 1 on 50 % of windows; Spearman over best 27 %") for label in labels] == [

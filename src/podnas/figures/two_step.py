@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from podnas.figures import style
 from podnas.search import steps
@@ -123,14 +123,17 @@ def _boxes(axes: Axes, trials: pd.DataFrame, color: str, place: tuple[int, int],
 def _axes(panels: Sequence[Axes], lowest: float, tops: Sequence[float]) -> None:
     by_rank, both, by_size, groups = panels
     by_rank.set(xlabel="rank in step 1", ylabel="step-1 loss (1 − R²)", xscale="log")
-    by_rank.set_ylim(top=1.03 * tops[0])
     by_rank.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     both.set(xlabel="step-1 loss (1 − R²)", ylabel="step-2 loss (1 − R²)")
     if lowest > 0 and tops[0] > WIDE * lowest:
         by_rank.set_yscale("log")
         both.set_xscale("log")
+        by_rank.set_ylim(bottom=0.9 * lowest)
         for axis in (by_rank.yaxis, both.xaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.set_minor_formatter(NullFormatter())
+    by_rank.set_ylim(top=1.03 * tops[0])
     by_size.set(xlabel="trainable parameters (thousands)", ylabel="step-2 loss (1 − R²)")
     by_size.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:g}"))
     by_size.xaxis.set_major_locator(MaxNLocator(5))
