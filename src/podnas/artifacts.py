@@ -23,7 +23,7 @@ CONVENTIONS = "CF-1.11"
 EPOCH = "days since 1981-01-01"
 COMPRESSION = {"zlib": True, "complevel": 1, "shuffle": True}
 
-FIELD = {"sst": ("time", "lat", "lon"), "cell_area": ("lat", "lon"), "segment": ("time",)}
+GRIDS = (("lat", "lon"), ("y", "x"))  # a regular grid, or a projected one, whose lat and lon are two-dimensional
 BASIS = {
     "mean": ("lat", "lon"),
     "modes": ("mode", "lat", "lon"),
@@ -122,13 +122,42 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def write_field(path: Path, field: xr.Dataset) -> None:
-    """Write a weekly field: sst (time, lat, lon) in degree_Celsius, NaN off the mask; cell_area (m2); segment."""
-    _write_netcdf(path, field, FIELD)
+    """Write a weekly field: one variable (time, lat, lon) or (time, y, x), NaN off the mask; cell_area (m2); segment.
+
+    sst is in degree_Celsius. On a projected grid y and x are in m, and lat and lon are coordinates (y, x). Values may
+    be lazy (dask): they are then computed and written chunk by chunk.
+    """
+    _write_netcdf(path, field, _field_layout(field))
 
 
 def read_field(path: Path) -> xr.Dataset:
     """Read what `write_field` wrote."""
-    return _read_netcdf(path, FIELD)
+    field = _read(path, lambda: xr.load_dataset(path, engine="netcdf4"))
+    _check(path, field, _field_layout(field))
+    return field
+
+
+def open_field(path: Path) -> xr.Dataset:
+    """Open what `write_field` wrote without its values: those are read when they are asked for. To be closed."""
+    field = _read(path, lambda: xr.open_dataset(path, engine="netcdf4", chunks={}))
+    _check(path, field, _field_layout(field))
+    return field
+
+
+def field_name(field: xr.Dataset) -> str:
+    """Name of the variable of a field: sst, tmax, …"""
+    names = [str(name) for name, held in field.data_vars.items() if held.dims[:1] == ("time",) and held.ndim == 3]
+    return names[0] if names else "sst"
+
+
+def grid_dims(dataset: xr.Dataset) -> tuple[str, str]:
+    """Names of the rows and columns of a field, a basis or maps: ('lat', 'lon') or ('y', 'x')."""
+    return next((dims for dims in GRIDS if set(dims) <= set(dataset.dims)), GRIDS[0])
+
+
+def _field_layout(field: xr.Dataset) -> dict[str, tuple[str, ...]]:
+    grid = grid_dims(field)
+    return {field_name(field): ("time", *grid), "cell_area": grid, "segment": ("time",)}
 
 
 def open_field(path: Path) -> xr.Dataset:

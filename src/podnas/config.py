@@ -88,6 +88,11 @@ class SourceConfig(Section):
         1981, ge=0, le=MAX_SEED, description="twin only: seed of the spatially correlated residual"
     )
     captured_variance: Fraction = Field(0.92, description="twin only: share of variance the five modes hold")
+    ice: Fraction | None = Field(
+        None,
+        description="path only, files with a variable ice: concentration above which a cell counts as missing; null: "
+        "kept as the product has it (sea water under ice near its freezing point)",
+    )
     joins: tuple[JoinConfig, ...] = Field((), description="accepted steps between weeks that are not seven days")
 
     @model_validator(mode="after")
@@ -124,11 +129,36 @@ class FieldConfig(Section):
     first: date | None = Field(None, description="first day used (null: all)")
     last: date | None = Field(None, description="last day used (null: all)")
     coarsen: int = Field(1, ge=1, le=90, description="cells of the input per side of a cell of the field")
+    beyond_edge: bool = Field(
+        False,
+        description="whether the last cells may reach beyond the edge of the input, where coarsen does not divide it; "
+        "what lies beyond counts as missing",
+    )
+    cell_size: float | None = Field(
+        None,
+        gt=0,
+        description="side of a cell of the field, instead of coarsen (degrees; km where the input has y and x): "
+        "remapped conservatively",
+    )
     least_valid_share: Fraction = Field(0.5, description="share of valid input area that a coarse cell needs")
     week_anchor: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
         "sunday", description="first day of the week when daily input is averaged (PSL: Sunday to Saturday)"
     )
     least_days: int = Field(7, ge=1, le=7, description="days with data that a weekly mean of daily input needs")
+    by_year: bool = Field(
+        False,
+        description="whether each year of the archive is coarsened by a job of its own, so that a changed file makes "
+        "its year again and no other; needs dates in the names of the files",
+    )
+    weeks: Literal["running", "of_year"] = Field(
+        "running",
+        description="weeks of daily input: running on through the years from week_anchor, or 52 in each year from "
+        "1 January on (Daymet, whose years have 365 days)",
+    )
+    rest_of_year: Literal["left_out", "in_last_week"] = Field(
+        "left_out",
+        description="of_year only: days from the 365th on belong to no week, or to the 52nd, which then has more days",
+    )
 
 
 class PodConfig(Section):
@@ -421,6 +451,7 @@ class ResourcesConfig(Section):
 
     search_threads: int = Field(2, ge=1, description="cores of a job that searches or retrains networks")
     network_mem_mb: int = Field(2500, ge=200, description="memory of jobs that train networks (MB)")
+    coarse_threads: int = Field(2, ge=1, description="processes of a job that coarsens a year of the archive")
     field_mem_mb: int = Field(3500, ge=200, description="memory of jobs that hold the field (MB)")
     small_mem_mb: int = Field(1000, ge=200, description="memory of all other jobs (MB)")
     search_minutes: int = Field(120, ge=1, description="run time of a search (minutes)")

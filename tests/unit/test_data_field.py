@@ -12,7 +12,7 @@ import xarray as xr
 from podnas import artifacts
 from podnas.artifacts import ArtifactError
 from podnas.config import FieldConfig, JoinConfig, SourceConfig
-from podnas.data import field, files, grid, oisst
+from podnas.data import field, files, grid, reading
 
 LAT, LON = np.array([1.5, 0.5, -0.5, -1.5]), np.arange(0.5, 6)
 OCEAN = np.ones((4, 6), bool)
@@ -259,7 +259,7 @@ def test_overlapping_files_are_both_named(tmp_path, weekly_files):
 
 
 def test_a_step_that_is_no_named_join_is_refused_before_reading(weekly_files, monkeypatch):
-    monkeypatch.setattr(oisst, "blocks", lambda *_: pytest.fail("the values were read"))
+    monkeypatch.setattr(reading, "read", lambda *_: pytest.fail("the values were read"))
     with pytest.raises(ValueError, match=r"1989-12-31 overlaps the week of 1989-12-28"):
         build(weekly_files)
 
@@ -308,7 +308,7 @@ def test_a_level_of_one_is_dropped_and_long_names_are_understood(tmp_path):
 
 def test_blocks_do_not_change_the_field(weekly_files, monkeypatch):
     whole = build(weekly_files, joins=[JOIN])
-    monkeypatch.setattr(oisst, "BLOCK_VALUES", 30)
+    monkeypatch.setattr(reading, "BLOCK_VALUES", 30)
     xr.testing.assert_identical(build(weekly_files, joins=[JOIN]), whole)
 
 

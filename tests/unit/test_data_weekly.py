@@ -5,7 +5,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from podnas.config import JoinConfig
+from podnas.config import FieldConfig, JoinConfig
 from podnas.data import weekly
 
 JOIN = JoinConfig(before=date(1989, 12, 28), after=date(1989, 12, 31))
@@ -15,8 +15,8 @@ def days(first, count, step=1):
     return np.datetime64(first, "D") + np.arange(count) * np.timedelta64(step, "D")
 
 
-def as_field(values):
-    return np.asarray(values, "f4")[:, None, None] * np.ones((1, 2, 3), "f4")
+def weeks(days, least_days, ends=(True, True), **config):
+    return weekly.weeks(days, FieldConfig(least_days=least_days, **config), ends)
 
 
 def test_weeks_start_on_the_anchor():
@@ -32,40 +32,62 @@ def test_every_anchor_gives_weeks_that_start_on_that_day(anchor):
     assert {start.item().strftime("%A").lower() for start in starts} == {anchor}
 
 
-def test_weekly_mean_by_hand_and_partial_ends_dropped():
-    # Friday to the second Monday after: two days, one whole week (2 .. 8, mean 5), two days
-    span = days("2021-01-01", 11)
-    starts, means = weekly.means(as_field(range(11)), span, "sunday", 7)
+def test_partial_ends_are_dropped():
+    # Friday to the second Monday after: two days, one whole week, two days
+    starts, places = weeks(days("2021-01-01", 11), 7)
     assert starts.astype(str).tolist() == ["2021-01-03"]
-    np.testing.assert_allclose(means, 5.0)
+    np.testing.assert_array_equal(places, [np.arange(2, 9)])
 
 
 def test_partial_ends_stay_when_they_have_enough_days():
-    span = days("2021-01-01", 11)
-    starts, means = weekly.means(as_field(range(11)), span, "sunday", 2)
+    starts, places = weeks(days("2021-01-01", 11), 2)
     assert starts.astype(str).tolist() == ["2020-12-27", "2021-01-03", "2021-01-10"]
-    np.testing.assert_allclose(means[:, 0, 0], [0.5, 5.0, 9.5])
+    assert [len(held) for held in places] == [2, 7, 2]
+
+
+@pytest.mark.parametrize("ends", [(False, True), (True, False)])
+def test_a_partial_end_is_dropped_only_where_the_record_ends(ends):
+    with pytest.raises(ValueError, match="inside the record"):
+        weeks(days("2021-01-01", 11), 7, ends)
 
 
 def test_a_missing_day_inside_is_refused_unless_allowed():
     span = np.delete(days("2021-01-03", 21), 9)
-    values = as_field(np.ones(20))
     with pytest.raises(ValueError, match=r"1 week\(s\) inside .*least_days = 7: the week of 2021-01-10 has 6;.*to 6"):
-        weekly.means(values, span, "sunday", 7)
-    assert len(weekly.means(values, span, "sunday", 6)[0]) == 3
-
-
-def test_a_cell_needs_the_least_number_of_days_with_data():
-    values = as_field(np.arange(7.0))
-    values[:3, 0, 0] = np.nan
-    mean = weekly.means(values, days("2021-01-03", 7), "sunday", 4)[1]
-    assert mean[0, 0, 0] == pytest.approx(4.5)  # of 3, 4, 5, 6
-    assert np.isnan(weekly.means(values, days("2021-01-03", 7), "sunday", 5)[1][0, 0, 0])
+        weeks(span, 7)
+    assert len(weeks(span, 6)[0]) == 3
 
 
 def test_no_week_with_enough_days_is_refused():
     with pytest.raises(ValueError, match="no week has 7 days"):
-        weekly.means(as_field(np.ones(6)), days("2021-01-03", 6), "sunday", 7)
+        weeks(days("2021-01-03", 6), 7)
+
+
+def test_a_year_of_365_days_has_52_weeks_and_a_day_of_none():
+    # DayMet: 2000 is a leap year without its 31 December, so its 365th day is the 30th
+    span = np.concatenate([days("2000-01-01", 365), days("2001-01-01", 365)])
+    starts, places = weeks(span, 7, (False, False), weeks="of_year")
+    assert len(starts) == 104
+    assert starts[[0, 8, 51, 52, 103]].astype(str).tolist() == [
+        "2000-01-01", "2000-02-26", "2000-12-23", "2001-01-01", "2001-12-24",
+    ]  # fmt: skip
+    assert np.datetime64("2000-02-29") in span[places[8]]
+    left_out = np.setdiff1d(span, span[np.concatenate(places)]).astype(str).tolist()
+    assert left_out == ["2000-12-30", "2001-12-31"]
+    np.testing.assert_array_equal(weekly.segments(starts, (), of_year=True), 0)
+    with pytest.raises(ValueError, match="2 days are missing between the week of 2000-12-23 and that of 2001-01-01"):
+        weekly.segments(starts, ())
+
+
+def test_the_rest_of_the_year_may_go_into_the_last_week():
+    places = weeks(days("2000-01-01", 365), 7, weeks="of_year", rest_of_year="in_last_week")[1]
+    assert [len(held) for held in places] == [7] * 51 + [8]
+
+
+def test_a_gap_inside_a_year_is_no_new_year():
+    starts = np.delete(weeks(days("2000-01-01", 365), 7, weeks="of_year")[0], 20)
+    with pytest.raises(ValueError, match="7 days are missing"):
+        weekly.segments(starts, (), of_year=True)
 
 
 def test_segments_count_up_at_accepted_joins_only():

@@ -1,9 +1,12 @@
-"""Archive files in, weekly field out: read, masked, coarsened, averaged to weeks, checked."""
+"""Archive files in, weekly field out: read, masked, coarsened, averaged to weeks, checked; year by year if wanted."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -11,100 +14,222 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from podnas.config import FieldConfig, JoinConfig, SourceConfig
-from podnas.data import coarsen, grid, oisst, weekly
+from podnas import artifacts
+from podnas.config import FieldConfig, SourceConfig
+from podnas.data import coarsen, daymet, grid, headers, oisst, reading, remap, variables, weekly
+from podnas.data.headers import Header
 
 Floats = NDArray[np.floating[Any]]
 Days = NDArray[np.datetime64]
 
 LOG = logging.getLogger(__name__)
 
-SST_ATTRIBUTES = {
-    "standard_name": "sea_surface_temperature",
-    "long_name": "weekly mean sea surface temperature",
-    "units": "degree_Celsius",
-    "cell_methods": "time: mean area: mean",
-    "cell_measures": "area: cell_area",
-}
 AXES = {
     "lat": {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"},
     "lon": {"standard_name": "longitude", "units": "degrees_east", "axis": "X"},
+    "y": {"standard_name": "projection_y_coordinate", "units": "m", "axis": "Y"},
+    "x": {"standard_name": "projection_x_coordinate", "units": "m", "axis": "X"},
 }
+MAPPING = "lambert_conformal_conic"
 SHOWN = 3
 
 
-def build(files: Sequence[Path], mask: Path | None, source: SourceConfig, config: FieldConfig) -> xr.Dataset:
+@dataclass(frozen=True)
+class Part:
+    """A part of a record that is made by itself: the weeks that start in `year` (None: all of them).
+
+    first, last: whether the record begins or ends with it, so that its first or last week may lack days.
+    """
+
+    year: int | None = None
+    first: bool = True
+    last: bool = True
+
+
+def build(
+    files: Sequence[Path],
+    mask: Path | None,
+    source: SourceConfig,
+    config: FieldConfig,
+    part: Part = Part(),
+    executor: Executor | None = None,
+) -> xr.Dataset:
     """The weekly field of `artifacts.write_field` from archive files and, where they are filled over land, a mask.
 
     Weekly input: weeks that start from config.first to config.last, as they are. Daily input: days from first to last,
-    averaged to weeks that start on config.week_anchor.
+    averaged to weeks. Read on the workers of `executor`, where there is one; the field does not depend on it.
     """
-    headers = oisst.headers(files, source.variable)
-    ocean = _ocean(mask, headers)
-    box = grid.select(headers[0].lat, headers[0].lon, config.lat, config.lon)
-    kept = [_kept(header, config) for header in headers]
-    days = np.concatenate([header.days[chosen] for header, chosen in zip(headers, kept, strict=True)])
-    daily = _is_daily(days, headers, config)
-    if not daily:
-        weekly.segments(days, source.joins)  # refuse a broken record before reading it
-    values, lat, lon = _read(headers, kept, source.variable, box, ocean, config)
-    if daily:
-        days, values = weekly.means(values, days, config.week_anchor, config.least_days)
-    cells = _check_gaps(values, days)
+    variable = variables.variable(source.variable)
+    found = headers.headers(files, source.variable, variable)
+    starts, weeks, least_days = _weeks(found, source, config, part)
+    job, rows, columns = _reading(found[0], _ocean(mask, found), variable, source, config, least_days)
+    values = np.empty((len(weeks), len(rows), len(columns)), "f4")
+    for place, week in enumerate(reading.read(job, weeks, executor)):
+        values[place] = week
+    cells = _check_gaps(values, starts, source.ice is not None)
     if mask is None and cells == values[0].size:
         LOG.warning("no mask is given and no cell has gaps: the box must be all ocean, or the files filled over land")
-    LOG.info("%d weeks, %s to %s, %d of %d cells", len(days), days[0], days[-1], cells, values[0].size)
-    return _dataset(values, days, lat, lon, source.joins).assign_attrs(_attributes(headers))
+    LOG.info("%d weeks, %s to %s, %d of %d cells", len(weeks), starts[0], starts[-1], cells, values[0].size)
+    segment = weekly.segments(starts, source.joins, config.weeks == "of_year")
+    made = _dataset(values, starts, segment, variable, _grid(found[0], rows, columns))
+    return made.assign_attrs(_attributes(found, variable, source, config))
 
 
-def _ocean(mask: Path | None, headers: Sequence[oisst.Header]) -> oisst.Ocean | None:
+def join(parts: Sequence[xr.Dataset], source: SourceConfig, config: FieldConfig) -> xr.Dataset:
+    """The field of all years from those of each, lazily: one year is in memory at a time.
+
+    ValueError where two years differ in grid, product, kind of data or cells, or do not follow one another.
+    """
+    first = parts[0]
+    name = artifacts.field_name(first)
+    grid_dims = artifacts.grid_dims(first)
+    for part in parts[1:]:
+        _refuse_other(first, part, grid_dims)
+    starts = np.concatenate([part["time"].values.astype("datetime64[D]") for part in parts])
+    segment = weekly.segments(starts, source.joins, config.weeks == "of_year")
+    joined = xr.concat(
+        [part.drop_vars("segment") for part in parts],
+        "time",
+        data_vars="minimal",
+        coords="minimal",
+        compat="override",
+        combine_attrs="override",
+    )
+    joined = joined.assign_coords(segment=("time", segment, first["segment"].attrs))
+    joined[name] = joined[name].where(_whole(parts, name, source.ice is not None))
+    joined[name].attrs.update(first[name].attrs)
+    files = f"{first.attrs['source'].rpartition('; files ')[0]}; {len(parts)} years, {starts[0]} to {starts[-1]}"
+    return joined.assign_attrs(
+        source=files, preliminary_files=int(max(part.attrs["preliminary_files"] for part in parts))
+    )
+
+
+def _refuse_other(first: xr.Dataset, part: xr.Dataset, dims: tuple[str, str]) -> None:
+    named = f"the year {part['time'].dt.year.values[0]} has"
+    for key in ("data_kind", "product"):
+        if part.attrs[key] != first.attrs[key]:
+            raise ValueError(
+                f"{named} {key} {part.attrs[key]}, but the first year {first.attrs[key]}; these are never joined: "
+                "leave the files of one out by source.exclude"
+            )
+    how = "other dimensions"
+    if set(dims) <= set(part.dims):
+        axes, others = ([held[dim].values for dim in dims] for held in (part, first))
+        how = grid.difference(dims, axes, others) or ""
+    if how:
+        raise ValueError(f"{named} another grid than the first: {how}; get its files again, or leave them out")
+
+
+def _whole(parts: Sequence[xr.Dataset], name: str, icy: bool) -> xr.DataArray:
+    """Cells with a value in every week of every year; others are refused, or with ice left out in all."""
+    masks = [part[name].notnull().all("time").compute() for part in parts]
+    whole = masks[0]
+    for mask, part in zip(masks, parts, strict=True):
+        differing = int((mask != masks[0]).sum())
+        if differing and not icy:
+            raise ValueError(
+                f"{differing} cell(s) have values in some years only (the year {part['time'].dt.year.values[0]} "
+                "differs from the first); POD needs a value in every week: give a mask without them (source.mask), "
+                "or mend the files"
+            )
+        whole = whole & mask
+    return whole
+
+
+def _ocean(mask: Path | None, found: Sequence[Header]) -> oisst.Ocean | None:
     if mask is None:
-        oisst.check_unmasked(headers)
+        oisst.check_unmasked(found)
         return None
-    return oisst.read_mask(mask, headers[0])
+    return oisst.read_mask(mask, found[0])
 
 
-def _kept(header: oisst.Header, config: FieldConfig) -> slice:
-    first = 0 if config.first is None else np.searchsorted(header.days, np.datetime64(config.first, "D"))
-    end = len(header.days)
-    if config.last is not None:
-        end = int(np.searchsorted(header.days, np.datetime64(config.last, "D"), side="right"))
-    return slice(int(first), max(int(first), end))
-
-
-def _is_daily(days: Days, headers: Sequence[oisst.Header], config: FieldConfig) -> bool:
-    if not len(days):
+def _weeks(
+    found: Sequence[Header], source: SourceConfig, config: FieldConfig, part: Part
+) -> tuple[Days, list[reading.Pieces], int]:
+    """Starts of the weeks, the files and time steps that each is made of, and the snapshots that a mean needs."""
+    days = np.concatenate([header.days for header in found])
+    files = np.repeat(np.arange(len(found)), [len(header.days) for header in found])
+    steps = np.concatenate([np.arange(len(header.days)) for header in found])
+    kept = _chosen(days, config)
+    if not kept.any():
         raise ValueError(
             f"no snapshot lies between field.first {config.first} and field.last {config.last}; "
-            f"the files span {headers[0].days[0]} to {headers[-1].days[-1]}"
+            f"the files span {days[0]} to {days[-1]}"
         )
-    return weekly.is_daily(days)
+    days, files, steps = days[kept], files[kept], steps[kept]
+    daily = weekly.is_daily(days)
+    if part.year is not None:
+        years = (weekly.starts_of(days, config) if daily else days).astype("datetime64[Y]")
+        asked = np.datetime64(str(part.year), "Y")
+        # the record's first and last days may make no week of the years that they lie in
+        inside = (years == asked) | (part.first & (years < asked)) | (part.last & (years > asked))
+        days, files, steps = days[inside], files[inside], steps[inside]
+    if not daily:
+        weekly.segments(days, source.joins)  # refuse a broken record before reading it
+        return days, [[(found[file], [step])] for file, step in zip(files, steps, strict=True)], 1
+    starts, places = weekly.weeks(days, config, (part.first, part.last))
+    weekly.segments(starts, source.joins, config.weeks == "of_year")
+    return starts, [_pieces(found, files[held], steps[held]) for held in places], config.least_days
 
 
-def _read(
-    headers: Sequence[oisst.Header],
-    kept: Sequence[slice],
-    variable: str,
-    box: grid.Box,
+def _chosen(days: Days, config: FieldConfig) -> NDArray[np.bool_]:
+    chosen = np.ones(len(days), bool)
+    if config.first is not None:
+        chosen &= days >= np.datetime64(config.first, "D")
+    if config.last is not None:
+        chosen &= days <= np.datetime64(config.last, "D")
+    return chosen
+
+
+def _pieces(found: Sequence[Header], files: NDArray[np.intp], steps: NDArray[np.intp]) -> reading.Pieces:
+    pairs = zip(files.tolist(), steps.tolist(), strict=True)
+    return [(found[file], [step for _, step in held]) for file, held in groupby(pairs, key=lambda pair: pair[0])]
+
+
+def _reading(
+    header: Header,
     ocean: oisst.Ocean | None,
+    variable: variables.Variable,
+    source: SourceConfig,
     config: FieldConfig,
-) -> tuple[NDArray[np.float32], Floats, Floats]:
-    """Fill one array, coarsened block by block, so that the input at full resolution is never held whole."""
-    shape = (sum(run.stop - run.start for run in kept), *(len(axis) // config.coarsen for axis in (box.lat, box.lon)))
-    out = np.empty(shape, "f4")
-    done = 0
-    lat, lon = box.lat, box.lon
-    for header, chosen in zip(headers, kept, strict=True):
-        for block in oisst.blocks(header, variable, box, ocean, chosen):
-            coarse = coarsen.block_mean(block, config.coarsen, config.least_valid_share)
-            out[done : done + len(coarse)] = coarse.values
-            done += len(coarse)
-            lat, lon = coarse["lat"].values, coarse["lon"].values
-    return out, lat, lon
+    least_days: int,
+) -> tuple[reading.Reading, Floats, Floats]:
+    """What all weeks have in common, and the centres of the field's rows and columns."""
+    box = _box(header, config)
+    target = _target(header, box, config)
+    if isinstance(target, remap.Remap):
+        rows, columns = target.rows, target.columns
+    else:
+        rows, columns = coarsen.centres(box.lat, config.coarsen), coarsen.centres(box.lon, config.coarsen)
+    dry = None if ocean is None else ~ocean[np.ix_(box.rows, box.columns)]
+    return reading.Reading(source.variable, variable, box, target, dry, source.ice, least_days), rows, columns
 
 
-def _check_gaps(values: NDArray[np.float32], starts: Days) -> int:
-    """Number of valid cells; refused: no valid cell, empty weeks, cells that come and go (POD needs whole series)."""
+def _box(header: Header, config: FieldConfig) -> grid.Box:
+    if header.projection is None:
+        return grid.select(header.rows, header.columns, config.lat, config.lon)
+    if config.lat is not None or config.lon is not None:
+        raise ValueError(
+            f"field.lat and field.lon choose from a regular grid, but {header.path} has y and x: unset them"
+        )
+    return grid.Box(np.arange(len(header.rows)), np.arange(len(header.columns)), header.rows, header.columns)
+
+
+def _target(header: Header, box: grid.Box, config: FieldConfig) -> coarsen.Blocks | remap.Remap:
+    if config.cell_size is not None:
+        size = config.cell_size * (1 if header.projection is None else 1000)
+        return remap.overlaps(box.lat, box.lon, size, config.least_valid_share, header.projection is None)
+    # ASSUME: cells of a projected grid count alike within a coarse cell (their areas differ by 0.6 % over 10 km)
+    projected = header.projection is not None
+    weight = np.ones(len(box.rows)) if projected else grid.cell_area(box.lat, box.lon).values[:, 0]
+    return coarsen.divide(weight, len(box.columns), config.coarsen, config.least_valid_share, config.beyond_edge)
+
+
+def _check_gaps(values: NDArray[np.float32], starts: Days, icy: bool) -> int:
+    """Number of valid cells; refused: no valid cell, empty weeks, cells that come and go (POD needs whole series).
+
+    `icy`: cells come and go with the ice, so those that ever lack a value are left out in all weeks, and counted.
+    """
     held = np.zeros(values.shape[1:], "i8")
     empty = []
     for week, snapshot in enumerate(values):
@@ -118,39 +243,87 @@ def _check_gaps(values: NDArray[np.float32], starts: Days) -> int:
         raise ValueError(
             f"{len(empty)} week(s) have no value at all: {', '.join(empty[:SHOWN])}; replace the files that hold them"
         )
-    broken = int(((held > 0) & (held < len(values))).sum())
-    if broken:
+    whole = held == len(values)
+    broken = int((~whole & (held > 0)).sum())
+    if broken and not icy:
         week = next(k for k, snapshot in enumerate(values) if np.isnan(snapshot[(held > 0)]).any())
         raise ValueError(
             f"{broken} cell(s) have values in some weeks only (the first such week is {starts[week]}); "
             "POD needs a value in every week: give a mask without them (source.mask), or mend the files"
         )
-    return int((held > 0).sum())
+    if broken:
+        LOG.info("%d cells are under ice in some weeks and left out in all (source.ice)", broken)
+        values[:, ~whole] = np.nan
+    if not whole.any():
+        raise ValueError("no cell has a value in every week; raise source.ice or choose another box")
+    return int(whole.sum())
+
+
+def _grid(header: Header, rows: Floats, columns: Floats) -> xr.Dataset:
+    """Coordinates, area of the cells and, on a projected grid, their latitudes and longitudes."""
+    if header.projection is None:
+        area = grid.cell_area(rows, columns)
+        made = xr.Dataset({"cell_area": area}).set_coords("cell_area")
+    else:
+        lat, lon = header.projection.geographic(*np.meshgrid(rows, columns, indexing="ij"))
+        area = header.projection.cell_area(rows, columns)
+        attributes = {"standard_name": "cell_area", "long_name": "area of the cell on the ellipsoid", "units": "m2"}
+        made = xr.Dataset(
+            coords={
+                "y": rows,
+                "x": columns,
+                "cell_area": (("y", "x"), area, attributes),
+                "lat": (("y", "x"), lat),
+                "lon": (("y", "x"), lon),
+                MAPPING: ((), np.int32(0), dict(daymet.grid_mapping(header.projection))),
+            }
+        )
+    for name in {"lat", "lon", *header.axes}:
+        attributes = AXES[name] if name in header.axes else {k: v for k, v in AXES[name].items() if k != "axis"}
+        made[name].attrs.update(attributes)
+    return made
 
 
 def _dataset(
-    values: NDArray[np.float32], starts: Days, lat: Floats, lon: Floats, joins: Sequence[JoinConfig]
+    values: NDArray[np.float32],
+    starts: Days,
+    segment: NDArray[np.int32],
+    variable: variables.Variable,
+    cells: xr.Dataset,
 ) -> xr.Dataset:
     time = starts.astype("datetime64[ns]")
     bounds = np.stack([time, time + weekly.WEEK.astype("m8[ns]")], axis=1)
-    segment = weekly.segments(starts, joins)
+    mapping = {"grid_mapping": MAPPING} if MAPPING in cells.coords else {}
+    dims = cells["cell_area"].dims
     field = xr.Dataset(
         {
-            "sst": (("time", "lat", "lon"), values, SST_ATTRIBUTES),
-            "cell_area": grid.cell_area(lat, lon),
+            variable.name: (("time", *dims), values, {**variable.attributes(), **mapping}),
             "time_bounds": (("time", "bounds"), bounds),
             "segment": ("time", segment, {"long_name": "number of the run of consecutive weeks", "units": "1"}),
         },
-        coords={"time": ("time", time, {"standard_name": "time", "axis": "T", "bounds": "time_bounds"})},
-    ).set_coords(["time_bounds", "cell_area", "segment"])
-    for name, attributes in AXES.items():
-        field[name].attrs.update(attributes)
-    return field
+        coords={
+            "time": ("time", time, {"standard_name": "time", "axis": "T", "bounds": "time_bounds"}),
+            **cells.coords,
+        },
+    )
+    return field.set_coords(["time_bounds", "segment"])
 
 
-def _attributes(headers: Sequence[oisst.Header]) -> dict[str, str]:
-    kind = headers[0].data_kind
-    what = "synthetic twin of weekly sea surface temperature" if kind == "twin" else "weekly sea surface temperature"
-    names = [header.path.name for header in headers]
+def _attributes(
+    found: Sequence[Header], variable: variables.Variable, source: SourceConfig, config: FieldConfig
+) -> dict[str, Any]:
+    kind = found[0].data_kind
+    what = f"weekly {variable.long_name}"
+    names = [header.path.name for header in found]
     listed = ", ".join(names) if len(names) <= SHOWN else f"{names[0]} to {names[-1]} ({len(names)} files)"
-    return {"data_kind": kind, "title": what, "source": f"{headers[0].title}; files {listed}"}
+    return {
+        "data_kind": kind,
+        "title": what if kind == "real" else f"synthetic twin of {what}",
+        "source": f"{found[0].title}; files {listed}",
+        "product": found[0].product,
+        "preliminary_files": headers.preliminary(found),
+        "ice": "kept as the product has it"
+        if source.ice is None
+        else f"missing above a concentration of {source.ice:g}",
+        "weeks": "52 a year from 1 January" if config.weeks == "of_year" else "running",
+    }

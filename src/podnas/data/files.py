@@ -34,8 +34,8 @@ def opened(path: Path, decode_times: bool = True) -> Iterator[xr.Dataset]:
             raise ArtifactError(f"{path} {DAMAGED} ({error}); {AGAIN}") from error
 
 
-def check(path: Path) -> None:
-    """Refuse a file that is missing, no netCDF, or shorter than its header says.
+def check(path: Path) -> bool:
+    """Refuse a file that is missing, no netCDF, or shorter than its header says; return whether it is HDF5 (netCDF-4).
 
     The netCDF library reads the lost part of a cut classic file as zeros, without a word, hence the check of lengths.
     """
@@ -48,6 +48,7 @@ def check(path: Path) -> None:
         _check_length(path)
     elif start != HDF5:
         raise ArtifactError(f"{path} is no netCDF file (it starts with {start!r}); {AGAIN}")
+    return start == HDF5
 
 
 def _check_length(path: Path) -> None:

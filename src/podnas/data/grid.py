@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ Edges = tuple[float, float]
 
 EARTH_RADIUS_M = 6_371_000.0
 AREA_ATTRIBUTES = {"standard_name": "cell_area", "long_name": "area of the cell on a sphere", "units": "m2"}
+PLURALS = {"lat": "latitudes", "lon": "longitudes"}
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,13 @@ def span(centres: Floats) -> str:
     return f"{centres.min():g} to {centres.max():g} ({len(centres)} values)"
 
 
-def difference(lat: Floats, lon: Floats, other_lat: Floats, other_lon: Floats) -> str | None:
-    """How one grid differs from another, in words; None where they are the same."""
-    for name, values, others in (("latitudes", lat, other_lat), ("longitudes", lon, other_lon)):
-        if len(values) != len(others) or not np.allclose(values, others, rtol=0, atol=1e-3):
-            return f"{_axis(values)} {name} against {_axis(others)}"
+def difference(axes: tuple[str, str], centres: Sequence[Floats], others: Sequence[Floats]) -> str | None:
+    """How the rows and columns of one grid differ from another's, in words; None where they are the same."""
+    for axis, values, other in zip(axes, centres, others, strict=True):
+        if np.array_equal(values, other):
+            continue
+        if len(values) != len(other) or not np.allclose(values, other, rtol=0, atol=1e-3):
+            return f"{_axis(values)} {PLURALS.get(axis, axis)} against {_axis(other)}"
     return None
 
 
@@ -92,8 +96,8 @@ def check_regular(name: str, centres: Floats) -> None:
     steps = np.diff(centres.astype("f8"))
     if len(steps) and not np.allclose(steps, steps.mean(), rtol=0.01, atol=1e-3):
         raise ValueError(
-            f"{name} is not evenly spaced (steps of {steps.min():g} to {steps.max():g} degrees); "
-            "podnas reads regular latitude-longitude grids: regrid the files first"
+            f"{name} is not evenly spaced (steps of {steps.min():g} to {steps.max():g}); "
+            "podnas reads regular grids: regrid the files first"
         )
 
 
@@ -102,13 +106,14 @@ def cell_area(lat: Floats, lon: Floats) -> xr.DataArray:
 
     area = R^2 (east - west) (sin(north) - sin(south)), edges half-way between centres.
     """
-    south_north = np.abs(np.diff(np.sin(np.radians(np.clip(_edges("latitude", lat), -90, 90)))))
-    west_east = np.abs(np.diff(np.radians(_edges("longitude", lon))))
+    south_north = np.abs(np.diff(np.sin(np.radians(np.clip(edges("latitude", lat), -90, 90)))))
+    west_east = np.abs(np.diff(np.radians(edges("longitude", lon))))
     area = EARTH_RADIUS_M**2 * np.outer(south_north, west_east)
     return xr.DataArray(area, {"lat": lat, "lon": lon}, ("lat", "lon"), "cell_area", AREA_ATTRIBUTES)
 
 
-def _edges(name: str, centres: Floats) -> Floats:
+def edges(name: str, centres: Floats) -> Floats:
+    """Edges of cells, half-way between centres; `name` of the axis is for the error where there is one centre only."""
     if len(centres) < 2:
         raise ValueError(f"the field has a single {name}, whose cell size is unknown; enlarge the box or coarsen less")
     wide = centres.astype("f8")

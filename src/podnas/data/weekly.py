@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from podnas.config import JoinConfig
+from podnas.config import FieldConfig, JoinConfig
 
 Days = NDArray[np.datetime64]
+Steps = NDArray[np.intp]
 
 WEEK = np.timedelta64(7, "D")
 DAY = np.timedelta64(1, "D")
 # numpy counts days from 1970-01-01, a Thursday
 EPOCH_WEEKDAY = 3
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+WEEKS_OF_YEAR = 52
 SHOWN = 3
 
 
@@ -31,22 +32,41 @@ def is_daily(days: Days) -> bool:
     return step == 1
 
 
-def means(
-    values: NDArray[np.floating[Any]], days: Days, anchor: str, least_days: int
-) -> tuple[Days, NDArray[np.float32]]:
-    """Weekly means of daily values (day, lat, lon); weeks start on the weekday `anchor`.
+def weeks(days: Days, config: FieldConfig, ends: tuple[bool, bool] = (True, True)) -> tuple[Days, list[Steps]]:
+    """Starts of the weeks that daily input is averaged to, and the places in `days` of each.
 
-    A cell's mean needs `least_days` days with data. A first or last week with fewer days is dropped; a week inside the
-    record with fewer is an error, since a silent hole would shift every window.
+    A first or last week with fewer than config.least_days days is dropped where the record ends there (`ends`); any
+    other is an error, since a silent hole would shift every window.
     """
-    starts = week_starts(days, anchor)
-    weeks, first, count = np.unique(starts, return_index=True, return_counts=True)
-    kept = _drop_partial_ends(weeks, count, least_days)
-    _refuse_thin_weeks(weeks[kept], count[kept], least_days)
-    out = np.empty((len(weeks[kept]), *values.shape[1:]), "f4")
-    for week, (begin, days_held) in enumerate(zip(first[kept], count[kept], strict=True)):
-        out[week] = _mean(values[begin : begin + days_held], least_days)
-    return weeks[kept], out
+    starts = starts_of(days, config)
+    held = np.flatnonzero(~np.isnat(starts))
+    found, first, count = np.unique(starts[held], return_index=True, return_counts=True)
+    if not len(found):
+        raise ValueError("no day lies in a week; widen field.first and field.last, or add files")
+    kept = _drop_partial_ends(found, count, config.least_days, ends)
+    _refuse_thin_weeks(found[kept], count[kept], config.least_days)
+    places = [held[begin : begin + size] for begin, size in zip(first[kept], count[kept], strict=True)]
+    return found[kept], places
+
+
+def starts_of(days: Days, config: FieldConfig) -> Days:
+    """First day of the week that each day lies in, NaT for a day of no week."""
+    if config.weeks == "running":
+        return week_starts(days, config.week_anchor)
+    return year_week_starts(days, config.rest_of_year == "in_last_week")
+
+
+def year_week_starts(days: Days, keep_rest: bool) -> Days:
+    """First day of the week, of 52 a year from 1 January on, that each day lies in.
+
+    Days from the 365th on lie in no week (NaT), or in the 52nd (`keep_rest`).
+    """
+    years = days.astype("datetime64[Y]").astype("datetime64[D]")
+    number = (days.astype("datetime64[D]") - years) // WEEK
+    starts = years + np.minimum(number, WEEKS_OF_YEAR - 1) * WEEK
+    if not keep_rest:
+        starts[number >= WEEKS_OF_YEAR] = np.datetime64("NaT")
+    return starts
 
 
 def week_starts(days: Days, anchor: str) -> Days:
@@ -57,9 +77,9 @@ def week_starts(days: Days, anchor: str) -> Days:
     return starts
 
 
-def _drop_partial_ends(weeks: Days, count: NDArray[np.intp], least_days: int) -> slice:
-    begin = int(count[0] < least_days)
-    end = len(weeks) - int(count[-1] < least_days)
+def _drop_partial_ends(weeks: Days, count: NDArray[np.intp], least_days: int, ends: tuple[bool, bool]) -> slice:
+    begin = int(ends[0] and count[0] < least_days)
+    end = len(weeks) - int(ends[1] and count[-1] < least_days)
     if end - begin < 1:
         raise ValueError(f"no week has {least_days} days with data; widen field.first and field.last, or add files")
     return slice(begin, end)
@@ -75,21 +95,17 @@ def _refuse_thin_weeks(weeks: Days, count: NDArray[np.intp], least_days: int) ->
         )
 
 
-def _mean(days: NDArray[np.floating[Any]], least_days: int) -> NDArray[np.float64]:
-    valid = np.isfinite(days)
-    held = valid.sum(axis=0)
-    total = np.where(valid, days, 0.0).sum(axis=0, dtype="f8")
-    mean: NDArray[np.float64] = np.divide(total, held, out=np.full(total.shape, np.nan), where=held >= least_days)
-    return mean
-
-
-def segments(starts: Days, joins: Sequence[JoinConfig]) -> NDArray[np.int32]:
+def segments(starts: Days, joins: Sequence[JoinConfig], of_year: bool = False) -> NDArray[np.int32]:
     """Number of the run of consecutive weeks that each week lies in; a new one begins after each accepted join.
 
-    ValueError at any other step that is not seven days: an overlap, a duplicate or a gap.
+    `of_year`: 52 weeks a year, so the first week of a year follows the last one of the year before by eight or nine
+    days. ValueError at any other step that is not seven days: an overlap, a duplicate or a gap.
     """
     accepted = {(np.datetime64(join.before, "D"), np.datetime64(join.after, "D")) for join in joins}
-    breaks = np.flatnonzero(np.diff(starts) != WEEK) + 1
+    even = np.diff(starts) == WEEK
+    if of_year:
+        even |= _new_year(starts[:-1], starts[1:])
+    breaks = np.flatnonzero(~even) + 1
     refused = [k for k in breaks if (starts[k - 1], starts[k]) not in accepted]
     if refused:
         shown = "; ".join(_explain(starts[k - 1], starts[k]) for k in refused[:SHOWN])
@@ -100,6 +116,14 @@ def segments(starts: Days, joins: Sequence[JoinConfig]) -> NDArray[np.int32]:
     number = np.zeros(len(starts), "i4")
     number[breaks] = 1
     return np.cumsum(number, dtype="i4")
+
+
+def _new_year(before: Days, after: Days) -> NDArray[np.bool_]:
+    """Where the 52nd week of a year is followed by the first of the next."""
+    last = before.astype("datetime64[Y]").astype("datetime64[D]") + (WEEKS_OF_YEAR - 1) * WEEK
+    first = (before.astype("datetime64[Y]") + 1).astype("datetime64[D]")
+    following: NDArray[np.bool_] = (before == last) & (after == first)
+    return following
 
 
 def _explain(before: np.datetime64, after: np.datetime64) -> str:
