@@ -1,7 +1,45 @@
-# archive files to the weekly field
-FIELD_INPUT = {"files": ARCHIVE.files}
-if ARCHIVE.mask is not None:
-    FIELD_INPUT["mask"] = ARCHIVE.mask
+# archive files to the weekly field: at once, or year by year
+from podnas.data import products
+
+MASK_INPUT = {} if ARCHIVE.mask is None else {"mask": ARCHIVE.mask}
+
+if EXPERIMENT.field.by_year:
+    YEARS = products.years(ARCHIVE.files, EXPERIMENT.field)
+    FIELD_INPUT = {"years": [f"{RESULTS}/field/coarse.{year}.nc" for year in YEARS]}
+
+    def part(wildcards):
+        """The year, and whether the record begins or ends with it."""
+        year = int(wildcards.year)
+        return {"year": year, "first": year == min(YEARS), "last": year == max(YEARS)}
+
+    rule coarse:
+        input:
+            files=lambda wildcards: YEARS[int(wildcards.year)],
+            **MASK_INPUT,
+        output:
+            field=f"{RESULTS}/field/coarse.{{year}}.nc",
+        log:
+            f"{RESULTS}/logs/coarse.{{year}}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/coarse.{{year}}.tsv"
+        wildcard_constraints:
+            year=r"\d{4}",
+        conda:
+            "../../envs/podnas.yaml"
+        threads: EXPERIMENT.resources.coarse_threads
+        resources:
+            mem_mb=EXPERIMENT.resources.field_mem_mb,
+            runtime=EXPERIMENT.resources.minutes,
+        params:
+            config=section("field"),
+            source=section("source"),
+            part=part,
+            code=code("coarse"),
+        script:
+            "../scripts/coarse.py"
+
+else:
+    FIELD_INPUT = {"files": ARCHIVE.files, **MASK_INPUT}
 
 
 rule field:

@@ -1,5 +1,6 @@
-"""Rule `field`: archive files in, the weekly field out."""
+"""Rule `field`: archive files in, or the fields of their years, the weekly field out."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 from podnas import artifacts, provenance
@@ -11,12 +12,19 @@ def main(files: list[Path], mask: Path | None, output: Path, source: SourceConfi
     artifacts.write_field(output, field.build(files, mask, source, config))
 
 
+def join(years: list[Path], output: Path, source: SourceConfig, config: FieldConfig) -> None:
+    with ExitStack() as opened:
+        parts = [opened.enter_context(artifacts.open_field(year)) for year in years]
+        artifacts.write_field(output, field.join(parts, source, config))
+
+
 if __name__ == "__main__":
     with provenance.rule(snakemake):
-        main(
-            [Path(file) for file in snakemake.input.files],
-            Path(snakemake.input.mask) if snakemake.input.get("mask") else None,
-            Path(snakemake.output.field),
-            SourceConfig.model_validate(snakemake.params.source),
-            FieldConfig.model_validate(snakemake.params.config),
-        )
+        output = Path(snakemake.output.field)
+        source = SourceConfig.model_validate(snakemake.params.source)
+        config = FieldConfig.model_validate(snakemake.params.config)
+        if snakemake.input.get("years"):
+            join([Path(year) for year in snakemake.input.years], output, source, config)
+        else:
+            mask = Path(snakemake.input.mask) if snakemake.input.get("mask") else None
+            main([Path(file) for file in snakemake.input.files], mask, output, source, config)
