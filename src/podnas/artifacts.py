@@ -137,13 +137,6 @@ def read_field(path: Path) -> xr.Dataset:
     return field
 
 
-def open_field(path: Path) -> xr.Dataset:
-    """Open what `write_field` wrote without its values: those are read when they are asked for. To be closed."""
-    field = _read(path, lambda: xr.open_dataset(path, engine="netcdf4", chunks={}))
-    _check(path, field, _field_layout(field))
-    return field
-
-
 def field_name(field: xr.Dataset) -> str:
     """Name of the variable of a field: sst, tmax, …"""
     names = [str(name) for name, held in field.data_vars.items() if held.dims[:1] == ("time",) and held.ndim == 3]
@@ -167,10 +160,13 @@ def open_field(path: Path) -> xr.Dataset:
         return xr.open_dataset(path, engine="netcdf4", mask_and_scale=False, cache=False)
 
     field = _read(path, opened)
-    _check(path, field, FIELD)
-    packed = [name for name in ("scale_factor", "add_offset") if name in field.sst.attrs]
-    if packed or np.isfinite(field.sst.attrs.get("_FillValue", np.nan)):
-        raise ArtifactError(f"{path}: sst is packed or has a number for gaps, not NaN; write it by write_field")
+    _check(path, field, _field_layout(field))
+    name = field_name(field)
+    packed = [key for key in ("scale_factor", "add_offset") if key in field[name].attrs]
+    if packed or np.isfinite(field[name].attrs.get("_FillValue", np.nan)):
+        raise ArtifactError(f"{path}: {name} is packed or has a number for gaps, not NaN; write it by write_field")
+    for held in field.variables.values():
+        held.attrs.pop("_FillValue", None)
     return field
 
 

@@ -7,15 +7,10 @@ if EXPERIMENT.field.by_year:
     YEARS = products.years(ARCHIVE.files, EXPERIMENT.field)
     FIELD_INPUT = {"years": [f"{RESULTS}/field/coarse.{year}.nc" for year in YEARS]}
 
-    def part(wildcards):
-        """The year, and whether the record begins or ends with it."""
-        year = int(wildcards.year)
-        return {"year": year, "first": year == min(YEARS), "last": year == max(YEARS)}
-
     rule coarse:
         input:
-            files=lambda wildcards: YEARS[int(wildcards.year)],
             **MASK_INPUT,
+            files=lambda wildcards: YEARS[int(wildcards.year)],
         output:
             field=f"{RESULTS}/field/coarse.{{year}}.nc",
         log:
@@ -33,7 +28,7 @@ if EXPERIMENT.field.by_year:
         params:
             config=section("field"),
             source=section("source"),
-            part=part,
+            part=lambda wildcards: products.part(YEARS, int(wildcards.year)),
             code=code("coarse"),
         script:
             "../scripts/coarse.py"

@@ -100,4 +100,5 @@ def centres(axis: Floats, factor: int) -> Floats:
     step = (wide[-1] - wide[0]) / max(len(wide) - 1, 1)
     missing = -len(wide) % factor
     full = np.concatenate([wide, wide[-1] + step * np.arange(1, missing + 1)])
-    return full.reshape(-1, factor).mean(axis=1)
+    middle: Floats = full.reshape(-1, factor).mean(axis=1)
+    return middle

@@ -31,7 +31,7 @@ def days(path: Path, data: xr.Dataset) -> Days:
     time = data["time"]
     calendar = str(time.attrs.get("calendar", "standard")).lower()
     try:
-        dates = netCDF4.num2date(time.values, time.attrs["units"], calendar)
+        dates: Any = netCDF4.num2date(time.values, time.attrs["units"], calendar)
     except (KeyError, ValueError) as error:
         raise ValueError(f"{path}: its times cannot be decoded ({error}); mend or replace the file") from error
     years = {date.year for date in dates}
@@ -53,7 +53,7 @@ def days(path: Path, data: xr.Dataset) -> Days:
 
 def in_metres(path: Path, data: xr.Dataset) -> dict[str, Floats]:
     """Coordinates y and x in m."""
-    found = {}
+    found: dict[str, Floats] = {}
     for name in ("y", "x"):
         units = str(data[name].attrs.get("units", "")).strip().lower()
         if units not in METRES:

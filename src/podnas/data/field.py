@@ -88,7 +88,7 @@ def join(parts: Sequence[xr.Dataset], source: SourceConfig, config: FieldConfig)
     starts = np.concatenate([part["time"].values.astype("datetime64[D]") for part in parts])
     segment = weekly.segments(starts, source.joins, config.weeks == "of_year")
     joined = xr.concat(
-        [part.drop_vars("segment") for part in parts],
+        [part.drop_vars("segment").chunk() for part in parts],
         "time",
         data_vars="minimal",
         coords="minimal",
@@ -262,10 +262,10 @@ def _check_gaps(values: NDArray[np.float32], starts: Days, icy: bool) -> int:
 def _grid(header: Header, rows: Floats, columns: Floats) -> xr.Dataset:
     """Coordinates, area of the cells and, on a projected grid, their latitudes and longitudes."""
     if header.projection is None:
-        area = grid.cell_area(rows, columns)
-        made = xr.Dataset({"cell_area": area}).set_coords("cell_area")
+        made = xr.Dataset({"cell_area": grid.cell_area(rows, columns)}).set_coords("cell_area")
     else:
-        lat, lon = header.projection.geographic(*np.meshgrid(rows, columns, indexing="ij"))
+        down, across = np.meshgrid(rows, columns, indexing="ij")
+        lat, lon = header.projection.geographic(down, across)
         area = header.projection.cell_area(rows, columns)
         attributes = {"standard_name": "cell_area", "long_name": "area of the cell on the ellipsoid", "units": "m2"}
         made = xr.Dataset(

@@ -177,7 +177,7 @@ def confirm(header: Header, file: Stored, stored: str, variable: Variable) -> No
     how = grid.difference(header.axes, centres, (header.rows, header.columns))
     if how is not None:
         raise ValueError(f"{path} is not on the grid of the first file: {how}; {_leave_out(path)}")
-    held = _day(file)
+    held = _day(path, file)
     if held != header.days[0]:
         raise ValueError(f"{path} is named for {header.days[0]}, but holds {held}; get the file again")
     product = products.product(path, lambda name: file.attribute(None, name, ""))
@@ -187,14 +187,20 @@ def confirm(header: Header, file: Stored, stored: str, variable: Variable) -> No
         raise ValueError(f"{path} holds {kind} data, the first file {header.data_kind} data; never mix them")
 
 
-def _day(file: Stored) -> np.datetime64:
-    """The first day of an open file."""
+def _day(path: Path, file: Stored) -> np.datetime64:
+    """The first day of an open file; ValueError where it cannot be decoded."""
     units, calendar = (str(file.attribute("time", name, "standard")) for name in ("units", "calendar"))
     hours = float(file.numbers("time", (0,))) * 24
     start = re.fullmatch(r"days since (\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}:\d{2})?)", units)
     if start is not None and calendar in STANDARD:
-        return (np.datetime64(start[1].replace(" ", "T"), "h") + np.timedelta64(round(hours), "h")).astype("M8[D]")
-    return np.datetime64(netCDF4.num2date(hours / 24, units, calendar).strftime("%Y-%m-%d"), "D")
+        begin = np.datetime64(start[1].replace(" ", "T"), "h")
+        day: np.datetime64 = (begin + np.timedelta64(round(hours), "h")).astype("M8[D]")
+        return day
+    try:
+        dates: Any = netCDF4.num2date(file.numbers("time", (slice(1),)), units, calendar)
+    except ValueError as error:
+        raise ValueError(f"{path}: its time cannot be decoded ({error}); get the file again") from error
+    return np.datetime64(dates[0].strftime("%Y-%m-%d"), "D")
 
 
 def _leave_out(path: Path) -> str:

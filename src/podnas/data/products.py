@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,11 @@ def years(files: Sequence[str], config: FieldConfig) -> dict[int, tuple[str, ...
     found = {number: held for number, held in found.items() if held}
     _merge_thin_ends(found, config)
     return {number: tuple(held) for number, held in found.items()}
+
+
+def part(years: Mapping[int, object], year: int) -> dict[str, int | bool]:
+    """A year, and whether the record begins or ends with it: the fields of `field.Part`."""
+    return {"year": year, "first": year == min(years), "last": year == max(years)}
 
 
 def _merge_thin_ends(found: dict[int, list[str]], config: FieldConfig) -> None:

@@ -60,7 +60,7 @@ class Reading:
         if self.dry is not None:
             np.copyto(numbers, packed.missing[0], where=self.dry)
         if self.ice is not None:
-            np.copyto(numbers, packed.missing[0], where=self._icy(file, header, steps))
+            np.copyto(numbers, packed.missing[0], where=self._icy(file, header, steps, self.ice))
         for day in numbers:
             lowest, highest = self.target.add(day, packed, mean)
             if lowest <= highest:
@@ -76,7 +76,7 @@ class Reading:
             numbers = numbers[:, :, self.box.columns - columns.start]
         return numbers, file.packing(name)
 
-    def _icy(self, file: stored.Stored, header: Header, steps: slice) -> Mask:
+    def _icy(self, file: stored.Stored, header: Header, steps: slice, limit: float) -> Mask:
         if not file.holds(ICE):
             raise ValueError(
                 f"{header.path} has no variable {ICE}; unset source.ice, or take the publisher's daily files"
@@ -86,7 +86,7 @@ class Reading:
         held = (numbers != packed.missing[0]) & (numbers != packed.missing[1]) & np.isfinite(share)
         if (share[held] > 1 + coarsen.ROUNDING).any():
             share = share / 100  # in percent
-        icy: Mask = held & (share > self.ice)
+        icy: Mask = held & (share > limit)
         return icy
 
 

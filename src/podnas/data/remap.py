@@ -76,9 +76,9 @@ def overlaps(rows: Floats, columns: Floats, size: float, least_valid_share: floa
     else:
         heights = np.abs(np.diff(coarse[0]))
     area = np.outer(heights, np.abs(np.diff(coarse[1])))
-    centres = [(axis[1:] + axis[:-1]) / 2 for axis in coarse]
+    middle = [(axis[1:] + axis[:-1]) / 2 for axis in coarse]
     least = max(least_valid_share - ROUNDING, ROUNDING) * area
-    return Remap(down, across.T.tocsr(), least, centres[0], centres[1])
+    return Remap(down, across.T.tocsr(), least, middle[0], middle[1])
 
 
 def _sine(degrees: Floats) -> Floats:
@@ -89,7 +89,8 @@ def _sine(degrees: Floats) -> Floats:
 def _coarse_edges(edges: Floats, size: float) -> Floats:
     length = edges[-1] - edges[0]
     number = int(np.ceil(abs(length) / size - 1e-6))
-    return edges[0] + np.sign(length) * size * np.arange(number + 1)
+    coarse: Floats = edges[0] + np.sign(length) * size * np.arange(number + 1)
+    return coarse
 
 
 def _overlap(fine: Floats, coarse: Floats) -> Any:

@@ -63,7 +63,7 @@ def year_week_starts(days: Days, keep_rest: bool) -> Days:
     """
     years = days.astype("datetime64[Y]").astype("datetime64[D]")
     number = (days.astype("datetime64[D]") - years) // WEEK
-    starts = years + np.minimum(number, WEEKS_OF_YEAR - 1) * WEEK
+    starts: Days = years + np.minimum(number, WEEKS_OF_YEAR - 1) * WEEK
     if not keep_rest:
         starts[number >= WEEKS_OF_YEAR] = np.datetime64("NaT")
     return starts
