@@ -23,11 +23,13 @@ TORCH := .tools/torch
 TORCH_READY := $(TORCH)/.stamp
 SEARCH_PEERS := .tools/search-peers
 SEARCH_PEERS_READY := $(SEARCH_PEERS)/.stamp
+DATA_PEERS := .tools/data-peers
+DATA_PEERS_READY := $(DATA_PEERS)/.stamp
 RESULTS := results/$(EXPERIMENT)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) \
 	$(if $(filter-out sst,$(EXPERIMENT)),--configfile config/experiments/$(EXPERIMENT).yaml)
 
-.PHONY: help setup run report test lint format generate lock bench bench-population bench-search bench-scaling bench-two-step clean
+.PHONY: help setup run report test lint format generate lock bench bench-population bench-search bench-scaling bench-two-step bench-data clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,7 +74,7 @@ format: $(READY)  ## put code and rules into the house style
 generate: $(READY)  ## write config/schema.json, config/README.md and envs/ from the code and the lock
 	$(BIN)/python -m podnas generate
 
-bench: bench-population bench-search bench-scaling bench-two-step  ## run all benchmarks (hours)
+bench: bench-population bench-search bench-scaling bench-two-step bench-data  ## run all benchmarks (hours)
 
 bench-population: $(READY) $(TORCH_READY)  ## ours, PyTorch and Keras train the same networks: results/bench/population.json
 	$(BIN)/python benchmarks/population.py
@@ -86,6 +88,11 @@ bench-scaling: $(READY)  ## searches on up to 10,240 simulated workers: results/
 
 bench-two-step: $(READY)  ## how small the first step of a two-step search may be: results/bench/two_step.json
 	$(BIN)/python benchmarks/two_step.py
+
+# CDO comes from Debian, where it is missing (needs root or sudo); the synthetic archives take about 4 GB
+bench-data: $(READY) $(DATA_PEERS_READY)  ## coarsening and POD beside CDO, xarray and others: results/bench/data.json
+	benchmarks/install_cdo.sh
+	PYTHONPATH=$(DATA_PEERS) $(BIN)/python benchmarks/data.py
 
 # uv does not read pip's settings: where pip uses a mirror, so does uv.
 MIRROR = $(or $(PIP_INDEX_URL),$(shell $(PYTHON) -m pip config get global.index-url 2>/dev/null))
@@ -137,3 +144,6 @@ $(TORCH_READY): pyproject.toml
 
 $(SEARCH_PEERS_READY): pyproject.toml
 	$(call BESIDE,bench-search,--no-deps)
+
+$(DATA_PEERS_READY): pyproject.toml
+	$(call BESIDE,bench-data,--no-deps)
