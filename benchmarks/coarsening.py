@@ -23,7 +23,6 @@ import h5py
 import netCDF4
 import numpy as np
 import xarray as xr
-from dask.distributed import Client, LocalCluster
 from numpy.typing import NDArray
 
 from podnas.config import FieldConfig, SourceConfig
@@ -209,7 +208,10 @@ def cdo_remapcon(case: Case, workers: int) -> AbstractContextManager[Run]:
 
 
 def _weekly(case: Case) -> xr.DataArray:
-    """open_mfdataset, coarsen, resample, with the options that xarray's documentation advises for many files."""
+    """open_mfdataset, coarsen, resample, with the options that xarray's documentation advises for many files.
+
+    But parallel=True: files that several threads open and close at once crash the netCDF library here.
+    """
     data = xr.open_mfdataset(
         list(case.files),
         combine="nested",
@@ -220,7 +222,6 @@ def _weekly(case: Case) -> xr.DataArray:
         compat="override",
         join="override",
         chunks={"time": 1},
-        parallel=True,
     )
     daily = data[case.variable].isel(time=slice(case.days)).squeeze(drop=True)
     coarse = daily.coarsen(dict.fromkeys(case.dims, case.factor), boundary="pad").mean()
@@ -236,11 +237,8 @@ def xarray_threads(case: Case, workers: int) -> Iterator[Run]:
 
 @contextmanager
 def xarray_processes(case: Case, workers: int) -> Iterator[Run]:
-    """A distributed cluster on this machine, a process of one thread for each worker."""
-    with (
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,
-        Client(cluster),
-    ):
+    """dask's processes, those of a pool; a distributed cluster loses workers here, which HDF5 takes down with it."""
+    with _pool(workers) as pool, dask.config.set(scheduler="processes", pool=pool):
         yield lambda: _weekly(case).compute().values
 
 
