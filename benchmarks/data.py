@@ -58,7 +58,8 @@ DEFINITIONS = {
     "and a distributed cluster on this machine",
     "share_of_read_rate": "seconds that reading and decompressing the same values takes, by as many processes, the "
     "faster of netCDF4 and h5py / seconds of ours. Median over rounds",
-    "peak_gb": "ours: largest memory of all its processes together (PSS, sampled every 50 ms), 10^9 bytes",
+    "peak_gb": "ours: largest memory of all its processes together (PSS, every 50 ms of a run that is not timed), 10^9 "
+    "bytes",
     "growth": "ours on the first days of the DayMet file alone",
     "seconds": "by contender, each round",
     "difference": "largest |value - reference| over the weeks that were compared, degrees; cells without a value agree",
@@ -98,12 +99,17 @@ class Contender:
         theirs.close()
         self._answer()
 
-    def run(self) -> tuple[float, float]:
-        """Seconds, and the peak of memory in GB, of its processes together."""
+    def run(self) -> float:
+        """Seconds that it took."""
+        self.pipe.send("run")
+        seconds: float = self._answer()
+        return seconds
+
+    def peak_gb(self) -> float:
+        """Peak of memory of its processes together in a run of its own, since sampling slows them down."""
         with peak_memory(self.process.pid or 0) as peak:
-            self.pipe.send("run")
-            seconds = self._answer()
-        return seconds, peak[0] / 1e9
+            self.run()
+        return peak[0] / 1e9
 
     def _answer(self) -> Any:
         try:
@@ -163,20 +169,21 @@ class Measured:
 
 
 def measure(case: Case, names: Sequence[str], workers: int, rounds: int, results: Path) -> Measured:
-    """Contenders in turn, round after round; the first round warms up and is not counted."""
+    """Contenders in turn, round after round; the first round warms up, and its memory is what is told."""
     seconds: dict[str, list[float]] = {name: [] for name in names}
-    peaks = dict.fromkeys(names, 0.0)
+    peaks = {}
     with ExitStack() as stack:
         running = {}
         for name in names:
             running[name] = Contender(name, case, workers, results)
             stack.callback(running[name].end)
-        for turn in range(rounds + 1):
+        for name in names:
+            peaks[name] = running[name].peak_gb()
+            CONSOLE.log(f"{case.name} {name}: {peaks[name]:.2f} GB")
+        for turn in range(rounds):
             for name in names if turn % 2 else reversed(names):
-                spent, peak = running[name].run()
-                CONSOLE.log(f"{case.name} round {turn} {name}: {spent:.2f} s, {peak:.2f} GB")
-                peaks[name] = max(peaks[name], peak)
-                seconds[name] += [spent] if turn else []
+                seconds[name].append(running[name].run())
+                CONSOLE.log(f"{case.name} round {turn + 1} {name}: {seconds[name][-1]:.2f} s")
     return Measured(seconds, peaks)
 
 
