@@ -24,6 +24,8 @@ EPOCH = "days since 1981-01-01"
 COMPRESSION = {"zlib": True, "complevel": 1, "shuffle": True}
 
 GRIDS = (("lat", "lon"), ("y", "x"))  # a regular grid, or a projected one, whose lat and lon are two-dimensional
+TIMES = ("time", "init_time")  # the dimension of a field that is none of its grid's
+# layouts on a grid are written for a regular one; on a projected one, y and x stand in the place of lat and lon
 BASIS = {
     "mean": ("lat", "lon"),
     "modes": ("mode", "lat", "lon"),
@@ -52,9 +54,18 @@ TRAINING = {
 }
 PREDICTION = {"forecast": ("init_time", "lead", "mode"), "valid_time": ("init_time", "lead"), "period": ("init_time",)}
 FORECAST = {"forecast": ("init_time", "lead", "mode"), "truth": ("init_time", "lead", "mode")}
-FORECAST_FIELD = {"sst": ("init_time", "lat", "lon")}
 MAPS = {"rmse": ("method", "lat", "lon")}
-UNITS = {"sst": "degree_Celsius", "cell_area": "m2"}
+UNITS = {
+    "sst": "degree_Celsius",
+    "tmax": "degree_Celsius",
+    "tmin": "degree_Celsius",
+    "prcp": "mm day-1",
+    "vp": "Pa",
+    "srad": "W m-2",
+    "dayl": "s",
+    "swe": "kg m-2",
+    "cell_area": "m2",
+}
 COUNTED = ("step",)  # dimensions whose place is their only coordinate
 
 
@@ -124,8 +135,8 @@ def read_table(path: Path) -> pd.DataFrame:
 def write_field(path: Path, field: xr.Dataset) -> None:
     """Write a weekly field: one variable (time, lat, lon) or (time, y, x), NaN off the mask; cell_area (m2); segment.
 
-    sst is in degree_Celsius. On a projected grid y and x are in m, and lat and lon are coordinates (y, x). Values may
-    be lazy (dask): they are then computed and written chunk by chunk.
+    Units: UNITS. On a projected grid y and x are in m, and lat and lon are coordinates (y, x). Values may be lazy
+    (dask): they are then computed and written chunk by chunk.
     """
     _write_netcdf(path, field, _field_layout(field))
 
@@ -138,14 +149,30 @@ def read_field(path: Path) -> xr.Dataset:
 
 
 def field_name(field: xr.Dataset) -> str:
-    """Name of the variable of a field: sst, tmax, …"""
-    names = [str(name) for name, held in field.data_vars.items() if held.dims[:1] == ("time",) and held.ndim == 3]
+    """Name of the variable of a field, or of a forecast of one: sst, tmax, …"""
+    names = [str(name) for name, held in field.data_vars.items() if held.ndim == 3 and held.dims[0] in TIMES]
     return names[0] if names else "sst"
 
 
-def grid_dims(dataset: xr.Dataset) -> tuple[str, str]:
+def grid_dims(dataset: xr.Dataset | xr.DataArray) -> tuple[str, str]:
     """Names of the rows and columns of a field, a basis or maps: ('lat', 'lon') or ('y', 'x')."""
     return next((dims for dims in GRIDS if set(dims) <= set(dataset.dims)), GRIDS[0])
+
+
+def grid_coords(dataset: xr.Dataset) -> dict[str, xr.DataArray]:
+    """Coordinates of the cells: rows and columns, on a projected grid latitudes, longitudes and the projection, too."""
+    dims = set(grid_dims(dataset))
+    return {
+        str(name): held.load()
+        for name, held in dataset.coords.items()
+        if set(held.dims) <= dims and name != "cell_area"
+    }
+
+
+def _on_grid(layout: Mapping[str, tuple[str, ...]], dataset: xr.Dataset) -> dict[str, tuple[str, ...]]:
+    """A layout with the dimensions of this dataset's grid."""
+    own = dict(zip(GRIDS[0], grid_dims(dataset), strict=True))
+    return {name: tuple(own.get(dim, dim) for dim in dims) for name, dims in layout.items()}
 
 
 def _field_layout(field: xr.Dataset) -> dict[str, tuple[str, ...]]:
@@ -171,7 +198,10 @@ def open_field(path: Path) -> xr.Dataset:
 
 
 def write_basis(path: Path, basis: xr.Dataset) -> None:
-    """Write a POD basis: mean, modes (orthonormal under weight), variance by mode, spectrum of the snapshots."""
+    """Write a POD basis: mean, modes (orthonormal under weight), variance by mode, spectrum of the snapshots.
+
+    The attribute `variable` names the variable of its field; mean and variance are in that variable's units.
+    """
     _write_netcdf(path, basis, BASIS)
 
 
@@ -226,8 +256,8 @@ def read_forecast(path: Path) -> xr.Dataset:
 
 
 def write_forecast_field(path: Path, field: xr.Dataset) -> None:
-    """Write forecasts of one lead as fields, sst (init_time, lat, lon) in degree_Celsius."""
-    _write_netcdf(path, field, FORECAST_FIELD)
+    """Write forecasts of one lead as fields: one variable (init_time, lat, lon) or (init_time, y, x)."""
+    _write_netcdf(path, field, {field_name(field): ("init_time", *grid_dims(field))})
 
 
 def write_maps(path: Path, maps: xr.Dataset) -> None:
@@ -274,7 +304,7 @@ def _read(path: Path, reader: Callable[[], Value]) -> Value:
 
 
 def _check(path: Path, dataset: xr.Dataset, layout: Mapping[str, tuple[str, ...]]) -> None:
-    for name, dims in layout.items():
+    for name, dims in _on_grid(layout, dataset).items():
         if name not in dataset.variables:
             raise ArtifactError(f"{path} has no variable {name}; delete it and rerun the rule that makes it")
         if dataset[name].dims != dims:

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from podnas import artifacts, provenance
+from podnas.data import variables
 from podnas.reduction import pod
 
 
@@ -14,10 +15,12 @@ def main(forecast: Path, basis: Path, field: Path, lead: int) -> None:
     if lead not in coefficients.lead:
         raise ValueError(f"lead {lead} is not forecast; leads are 1 to {int(coefficients.lead.max())} weeks")
     chosen = coefficients.forecast.sel(lead=lead)
-    sst = pod.reconstruct(chosen.values, fitted).astype(np.float32)
-    attrs = {"units": "degree_Celsius", "standard_name": "sea_surface_temperature", "cell_methods": "time: mean"}
-    coords = {"init_time": chosen.init_time, "valid_time": chosen.valid_time, "lat": fitted.lat, "lon": fitted.lon}
-    made = xr.Dataset({"sst": (("init_time", "lat", "lon"), sst, attrs)}, {**coords, "lead": lead}, coefficients.attrs)
+    values = pod.reconstruct(chosen.values, fitted).astype(np.float32)
+    variable, dims = variables.of(fitted), ("init_time", *artifacts.grid_dims(fitted))
+    attrs = {**variable.attributes(), "cell_methods": "time: mean"}
+    del attrs["cell_measures"]  # the area stays with the basis
+    coords = {"init_time": chosen.init_time, "valid_time": chosen.valid_time, **artifacts.grid_coords(fitted)}
+    made = xr.Dataset({variable.name: (dims, values, attrs)}, {**coords, "lead": lead}, coefficients.attrs)
     artifacts.write_forecast_field(field, made)
 
 

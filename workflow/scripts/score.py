@@ -37,7 +37,8 @@ def main(
     read = {method: artifacts.read_prediction(path) for method, path in predictions.items()}
     test = {method: with_truth(prediction, targets, stamp) for method, prediction in read.items()}
     table = score_all(training, read, test)
-    truth = physical.Truth(artifacts.read_field(field), artifacts.read_basis(basis), targets.valid_time.values)
+    with artifacts.open_field(field) as weekly:
+        truth = physical.Truth(weekly, artifacts.read_basis(basis), targets.valid_time.values)
     regional = physical.region_table(truth, {method: one.forecast for method, one in test.items()}, config.regions)
     artifacts.write_table(scores, pd.concat([table, regional]) if len(regional) else table)
     mapped = {method: test[method].forecast for method in MAPPED}

@@ -1,4 +1,4 @@
-"""Regular latitude-longitude grids: cell areas, boxes, comparison."""
+"""Grids: cell areas, boxes and comparison of regular ones, places of the cells of any."""
 
 from __future__ import annotations
 
@@ -45,6 +45,31 @@ def select(lat: Floats, lon: Floats, lat_edges: Edges | None, lon_edges: Edges |
             f"{span(lat)} degrees north and {span(lon)} degrees east; change the box"
         )
     return Box(rows=rows, columns=columns, lat=lat[rows], lon=east)
+
+
+def places(dataset: xr.Dataset) -> tuple[Floats, Floats]:
+    """Latitude and longitude of every cell (row, column), on a regular or a projected grid."""
+    lat, lon = dataset["lat"].values, dataset["lon"].values
+    if lat.ndim == 2:
+        return lat, lon
+    rows, columns = np.meshgrid(lat, lon, indexing="ij")
+    return rows, columns
+
+
+def inside(lat: Floats, lon: Floats, lat_edges: Edges, lon_edges: Edges) -> NDArray[np.bool_]:
+    """Which cells have their centre in the box [south, north] x [west, east]; lat and lon as `places` gives them.
+
+    Longitudes as for `select`. ValueError where no cell's centre lies in the box.
+    """
+    west, east = lon_edges
+    across = np.ones(lon.shape, bool) if east - west >= 360 else np.mod(lon - west, 360) <= np.mod(east - west, 360)
+    found: NDArray[np.bool_] = (lat >= lat_edges[0]) & (lat <= lat_edges[1]) & across
+    if not found.any():
+        raise ValueError(
+            f"the box lat {lat_edges}, lon {lon_edges} holds no cell of the grid, whose centres span {lat.min():g} to "
+            f"{lat.max():g} degrees north and {lon.min():g} to {lon.max():g} degrees east; change the box"
+        )
+    return found
 
 
 def _rows(lat: Floats, edges: Edges | None) -> NDArray[np.intp]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+
+import xarray as xr
+
+from podnas.artifacts import UNITS
 
 CELSIUS = {"degc", "deg c", "c", "celsius", "degree_c", "degrees_c", "degree_celsius", "degrees_celsius"}
 CELSIUS |= {"degree celsius", "degrees celsius", "deg_c", "degrees c", "degree c"}
 KELVIN = {"k", "kelvin", "degk", "deg k", "degree_kelvin", "degrees_kelvin", "degree kelvin", "degrees kelvin"}
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,22 @@ class Variable:
     lowest: float
     highest: float
     standard_name: str | None = None
+    abbreviation: str | None = None
+
+    @property
+    def symbol(self) -> str:
+        """Short name in texts and on figures: SST, tmax, …"""
+        return self.abbreviation or self.name
+
+    @property
+    def unit(self) -> str:
+        """Units in texts and on figures."""
+        return printed(self.units)
+
+    @property
+    def squared_units(self) -> str:
+        """Units of a variance, as netCDF files have them."""
+        return f"({self.units})2" if " " in self.units else f"{self.units}2"
 
     def check_units(self, path: Path, stored: str, units: str) -> None:
         """Refuse a file whose units are not this variable's; `stored`: the name that the variable has in the file."""
@@ -65,22 +87,23 @@ SST = Variable(
     # the coldest sea water is -2 degrees; an undeclared -999 x 0.01 would be -9.99
     "sst",
     "sea surface temperature",
-    "degree_Celsius",
+    UNITS["sst"],
     frozenset(CELSIUS),
     -9.9,
     100,
     "sea_surface_temperature",
+    "SST",
 )
 DAYMET = {
     variable.name: variable
     for variable in (
-        Variable("tmax", "daily maximum temperature", "degree_Celsius", frozenset(CELSIUS), -90, 100),
-        Variable("tmin", "daily minimum temperature", "degree_Celsius", frozenset(CELSIUS), -90, 100),
-        Variable("prcp", "daily precipitation", "mm day-1", frozenset({"mm", "mm/day", "mm day-1"}), 0, 2000),
-        Variable("vp", "water vapour pressure", "Pa", frozenset({"pa"}), 0, 20000),
-        Variable("srad", "daylight shortwave radiation", "W m-2", frozenset({"w/m2", "w m-2", "w/m^2"}), 0, 2000),
-        Variable("dayl", "length of daylight", "s", frozenset({"s", "s/day", "seconds"}), 0, 86401),
-        Variable("swe", "snow water equivalent", "kg m-2", frozenset({"kg/m2", "kg m-2", "kg/m^2"}), 0, 100000),
+        Variable("tmax", "daily maximum temperature", UNITS["tmax"], frozenset(CELSIUS), -90, 100),
+        Variable("tmin", "daily minimum temperature", UNITS["tmin"], frozenset(CELSIUS), -90, 100),
+        Variable("prcp", "daily precipitation", UNITS["prcp"], frozenset({"mm", "mm/day", "mm day-1"}), 0, 2000),
+        Variable("vp", "water vapour pressure", UNITS["vp"], frozenset({"pa"}), 0, 20000),
+        Variable("srad", "daylight shortwave radiation", UNITS["srad"], frozenset({"w/m2", "w m-2", "w/m^2"}), 0, 2000),
+        Variable("dayl", "length of daylight", UNITS["dayl"], frozenset({"s", "s/day", "seconds"}), 0, 86401),
+        Variable("swe", "snow water equivalent", UNITS["swe"], frozenset({"kg/m2", "kg m-2", "kg/m^2"}), 0, 100000),
     )
 }
 
@@ -88,3 +111,15 @@ DAYMET = {
 def variable(stored: str) -> Variable:
     """The variable that has this name in the files; any name that is not DayMet's is sea surface temperature."""
     return DAYMET.get(stored, SST)
+
+
+def of(dataset: xr.Dataset) -> Variable:
+    """The variable of a basis, of coefficients or maps: attribute `variable`, without which they are of SST."""
+    return variable(str(dataset.attrs.get("variable", SST.name)))
+
+
+def printed(units: str) -> str:
+    """Units as they stand in texts and on figures: degree_Celsius is °C, mm day-1 is mm day⁻¹."""
+    if units.strip().lower() in CELSIUS:
+        return "°C"
+    return re.sub(r"(?<=[A-Za-z])-?\d+", lambda found: found[0].translate(RAISED), units)

@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from podnas import artifacts
 from podnas.config import PodConfig
+from podnas.data import variables
 from podnas.reduction import cluster, gram
 from podnas.reduction.snapshots import GB, Array, Field, Snapshots, Tile, of, rewritten
 
@@ -97,8 +99,8 @@ def _decompose(
         mean[block.tile][block.ocean] = block.mean
         weight[block.tile][block.ocean] = area[block.tile][block.ocean]
     if np.isnan(mean).all():
-        raise ValueError("the field has no ocean cell; choose another box or mask")
-    # the weights are relative to the mean area of ocean cells, which is known only now
+        raise ValueError("the field has no cell with values; choose another box or mask")
+    # the weights are relative to the mean area of cells with values, which is known only now
     scale = float(np.nanmean(weight)) * training.count
     total = float(np.trace(matrix)) / scale
     variances, vectors = _leading(matrix, scale, total, config)
@@ -176,22 +178,23 @@ def _area(field: xr.Dataset, config: PodConfig) -> Array:
 def _dataset(field: xr.Dataset, training: Snapshots, found: _Decomposition, config: PodConfig) -> xr.Dataset:
     number = len(found.modes)
     spectrum = found.variances / found.total
-    grid = field.sst.dims[1:]
+    grid, variable = artifacts.grid_dims(field), variables.variable(artifacts.field_name(field))
     return xr.Dataset(
         {
-            "mean": (grid, found.mean, {"units": "degree_Celsius", "long_name": "mean of the training weeks"}),
+            "mean": (grid, found.mean, {"units": variable.units, "long_name": "mean of the training weeks"}),
             "modes": (("mode", *grid), found.modes, {"units": "1", "long_name": "POD modes"}),
             "weight": (grid, found.weight, {"units": "1", "long_name": "weights of the inner product"}),
             "cell_area": field.cell_area.load(),
-            "variance": ("mode", found.variances[:number], {"units": "degree_Celsius2"}),
+            "variance": ("mode", found.variances[:number], {"units": variable.squared_units}),
             "spectrum": ("rank", spectrum, {"units": "1", "long_name": "share of the training variance"}),
         },
         {
             "mode": np.arange(1, number + 1),
             "rank": np.arange(1, len(spectrum) + 1),
-            **{name: field[name].load() for name in grid},
+            **artifacts.grid_coords(field),
         },
         {
+            "variable": variable.name,
             "data_kind": field.attrs["data_kind"],
             "title": field.attrs.get("title", ""),
             "weights": config.weights,
@@ -224,24 +227,35 @@ def project(field: Field, basis: xr.Dataset, memory_gb: float = 1.0, client: Cli
         coefficients[times] += found
         energy[times] += squared
     left = np.clip(energy - (coefficients**2).sum(axis=1), 0, None)
-    series = xr.concat([part.drop_vars("sst")[["segment", "time_bounds"]] for part in fields], "time")
+    series = xr.concat([_weeks(part) for part in fields], "time")
+    units = variables.of(basis).units
     return xr.Dataset(
         {
             "coefficient": (
                 ("time", "mode"),
                 coefficients,
-                {"units": "degree_Celsius", "long_name": "POD coefficients, training mean removed"},
+                {"units": units, "long_name": "POD coefficients, training mean removed"},
             ),
             "truncation_rmse": (
                 "time",
                 np.sqrt(left / np.nansum(root**2)),
-                {"units": "degree_Celsius", "long_name": "weighted root mean square error of the reconstruction"},
+                {"units": units, "long_name": "weighted root mean square error of the reconstruction"},
             ),
             "segment": series.segment,
         },
         {"mode": basis.mode, "time": series.time, "time_bounds": series.time_bounds},
-        {"data_kind": fields[0].attrs["data_kind"], "title": fields[0].attrs.get("title", "")},
+        {
+            "variable": basis.attrs.get("variable", variables.SST.name),
+            "data_kind": fields[0].attrs["data_kind"],
+            "title": fields[0].attrs.get("title", ""),
+        },
     )
+
+
+def _weeks(field: xr.Dataset) -> xr.Dataset:
+    """Segments and bounds of the weeks of a field, without the coordinates of its cells."""
+    still = [name for name, held in field.coords.items() if "time" not in held.dims]
+    return field.drop_vars(still)[["segment", "time_bounds"]]
 
 
 def _projected(
@@ -264,16 +278,17 @@ def _projected(
 
 
 def _check_grid(field: xr.Dataset, basis: xr.Dataset) -> None:
-    shape = basis["mean"].shape
-    same = field.sst.shape[1:] == shape and field.sst.dims[1:] == basis["mean"].dims
-    if not same or not all(np.allclose(field[name], basis[name]) for name in basis["mean"].dims):
-        raise ValueError(
-            f"the field's grid {field.sst.shape[1:]} is not the basis's grid {shape}; fit the basis on this field"
-        )
+    name, variable = artifacts.field_name(field), variables.of(basis).name
+    if name != variable:
+        raise ValueError(f"the field holds {name}, but the basis is of {variable}; fit the basis on this field")
+    shape, found = basis["mean"].shape, field[name].shape[1:]
+    same = found == shape and field[name].dims[1:] == basis["mean"].dims
+    if not same or not all(np.allclose(field[dim], basis[dim]) for dim in basis["mean"].dims):
+        raise ValueError(f"the field's grid {found} is not the basis's grid {shape}; fit the basis on this field")
 
 
 def reconstruct(coefficients: Array, basis: xr.Dataset) -> Array:
-    """Fields (…, lat, lon) in degree_Celsius of coefficients (…, mode); NaN off the mask."""
+    """Fields (…, row, column) in the units of the basis's mean of coefficients (…, mode); NaN off the mask."""
     modes = basis.modes.values
     flat = coefficients.reshape(-1, modes.shape[0]) @ modes.reshape(modes.shape[0], -1)
     fields: Array = basis["mean"].values + flat.reshape(*coefficients.shape[:-1], *modes.shape[1:])

@@ -26,6 +26,7 @@ def basis(table: xr.Dataset, field: xr.Dataset) -> xr.Dataset:
         },
         {"mode": table.mode, "rank": np.arange(1, len(variance) + 1), "lat": field.lat, "lon": field.lon},
         {
+            "variable": "sst",
             "data_kind": "twin",
             "title": table.attrs["title"],
             "weights": "none",
@@ -52,5 +53,5 @@ def coefficients(table: xr.Dataset, field: xr.Dataset) -> xr.Dataset:
     return xr.Dataset(
         {"coefficient": table.coefficients, "segment": weeks.segment},
         {"time": weeks.time, "time_bounds": weeks.time_bounds, "mode": table.mode},
-        {"data_kind": "twin", "title": table.attrs["title"]},
+        {"variable": "sst", "data_kind": "twin", "title": table.attrs["title"]},
     )

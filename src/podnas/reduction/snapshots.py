@@ -124,12 +124,13 @@ def _runs(length: int, longest: int, step: int) -> list[slice]:
 def of(fields: Sequence[xr.Dataset]) -> Snapshots:
     """Snapshots of one field, or of several that follow one another in time on one grid.
 
-    Raises ValueError for parts on different grids, and for days that are unsorted or twice there.
+    Raises ValueError for parts of different variables or on different grids, and for days that are unsorted or twice
+    there.
     """
     first = fields[0]
     for field in fields[1:]:
         _check_follows(first, field)
-    values = Snapshots(tuple(field.sst for field in fields))
+    values = Snapshots(tuple(field[artifacts.field_name(field)] for field in fields))
     behind = np.flatnonzero(np.diff(values.times) <= np.timedelta64(0))
     if behind.size:
         day, after = values.times[behind[0] : behind[0] + 2].astype("datetime64[D]")
@@ -141,8 +142,12 @@ def of(fields: Sequence[xr.Dataset]) -> Snapshots:
 
 
 def _check_follows(first: xr.Dataset, field: xr.Dataset) -> None:
-    for name in first.sst.dims[1:]:
-        if field.sst.dims != first.sst.dims or not np.array_equal(field[name].values, first[name].values):
+    ours, theirs = artifacts.field_name(field), artifacts.field_name(first)
+    if ours != theirs:
+        raise ValueError(f"{_name(field)} holds {ours}, but {_name(first)} holds {theirs}; reduce one variable at a time")
+    grid = artifacts.grid_dims(first)
+    for name in grid:
+        if artifacts.grid_dims(field) != grid or not np.array_equal(field[name].values, first[name].values):
             raise ValueError(
                 f"{_name(field)} is on another grid than {_name(first)} ({name} differs); make both with one "
                 "configuration"

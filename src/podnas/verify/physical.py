@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from podnas import artifacts
 from podnas.config import EventConfig, ProbeConfig, RegionConfig, VerifyConfig
-from podnas.data import grid
+from podnas.data import grid, variables
 from podnas.verify.coefficients import COLUMNS
 from podnas.windows import WEEK, Array
 
@@ -21,10 +22,14 @@ Forecasts = Mapping[str, xr.DataArray]  # method to forecast (init_time, lead, m
 
 
 class Truth:
-    """The field of the weeks that forecasts are verified on, less the basis's mean, over its ocean cells."""
+    """The field of the weeks that forecasts are verified on, less the basis's mean, over its cells with values.
+
+    field: in memory or opened by `artifacts.open_field`; only those weeks are read.
+    """
 
     def __init__(self, field: xr.Dataset, basis: xr.Dataset, valid_time: Array) -> None:
-        self.basis = basis
+        self.basis, self.variable = basis, variables.of(basis)
+        self.lat, self.lon = grid.places(basis)
         self.ocean = np.isfinite(basis["mean"].values)
         weeks = field.sel(time=slice(valid_time.min(), valid_time.max()))
         missing = np.setdiff1d(valid_time, weeks.time.values)
@@ -33,7 +38,7 @@ class Truth:
                 f"the field lacks the week {missing[0].astype('datetime64[D]')} that forecasts are scored on"
             )
         self.time = weeks.time.values
-        self.anomaly = weeks.sst.values[:, self.ocean] - basis["mean"].values[self.ocean].astype(np.float32)
+        self.anomaly = weeks[self.variable.name].values[:, self.ocean] - basis["mean"].values[self.ocean].astype(np.float32)
         self.modes = basis.modes.values[:, self.ocean]
         self.area = basis.cell_area.values[self.ocean]
 
@@ -42,23 +47,20 @@ class Truth:
         return np.searchsorted(self.time, valid_time)
 
     def cell(self, lat: float, lon: float) -> int:
-        """Position of the ocean cell nearest to a place."""
-        lats, lons = np.meshgrid(self.basis.lat.values, self.basis.lon.values, indexing="ij")
-        east = (lons - lon + 180) % 360 - 180
-        distance = (lats - lat) ** 2 + (east * np.cos(np.deg2rad(lat))) ** 2
+        """Position of the cell with values that is nearest to a place."""
+        east = (self.lon - lon + 180) % 360 - 180
+        distance = (self.lat - lat) ** 2 + (east * np.cos(np.deg2rad(lat))) ** 2
         return int(distance[self.ocean].argmin())
 
 
 def region_table(truth: Truth, forecasts: Forecasts, regions: Sequence[RegionConfig]) -> pd.DataFrame:
-    """RMSE of the area mean and of the field (area-weighted), degree_Celsius, by method, lead and region."""
+    """RMSE of the area mean and of the field (area-weighted), in the field's units, by method, lead and region."""
     parts = [_region(truth, method, forecast, region) for region in regions for method, forecast in forecasts.items()]
     return pd.concat(parts)[COLUMNS] if parts else pd.DataFrame(columns=COLUMNS)
 
 
 def _region(truth: Truth, method: str, forecast: xr.DataArray, region: RegionConfig) -> pd.DataFrame:
-    inside = inside_box(truth.basis, region)[truth.ocean]
-    if not inside.any():
-        raise ValueError(f"region {region.name} ({region.lat}, {region.lon}) has no ocean cell; choose another box")
+    inside = _inside(truth, region)
     weight = truth.area[inside] / truth.area[inside].sum()
     anomaly, modes = truth.anomaly[:, inside], truth.modes[:, inside]
     energy, projected = (anomaly.astype(np.float64) ** 2) @ weight, anomaly @ (modes * weight).T
@@ -88,25 +90,28 @@ def _scored(valid_time: Array, region: RegionConfig) -> Array:
     return chosen
 
 
-def inside_box(basis: xr.Dataset, region: RegionConfig) -> Array:
-    """Cells whose centre lies in a region's box, (lat, lon); raises ValueError where none does."""
+def _inside(truth: Truth, region: RegionConfig) -> Array:
+    """Which cells with values have their centre in a region's box; raises ValueError where none has."""
     try:
-        box = grid.select(basis.lat.values, basis.lon.values, region.lat, region.lon)
+        found: Array = grid.inside(truth.lat, truth.lon, region.lat, region.lon)[truth.ocean]
     except ValueError as error:
         raise ValueError(f"verify.regions, {region.name}: {error}") from error
-    inside: Array = np.zeros((basis.sizes["lat"], basis.sizes["lon"]), dtype=bool)
-    inside[np.ix_(box.rows, box.columns)] = True
-    return inside
+    if not found.any():
+        raise ValueError(
+            f"verify.regions, {region.name}: no cell of the box {region.lat}, {region.lon} has values; choose another"
+        )
+    return found
 
 
 def maps(truth: Truth, forecasts: Forecasts, config: VerifyConfig) -> xr.Dataset:
     """RMSE maps, event weeks and probes of the given methods at `config.map_lead_weeks`."""
     at_lead = {method: forecast.sel(lead=config.map_lead_weeks) for method, forecast in forecasts.items()}
-    axes = {"lat": truth.basis.lat, "lon": truth.basis.lon, "method": list(at_lead)}
+    axes = {**artifacts.grid_coords(truth.basis), "method": list(at_lead)}
     rmse = np.stack([_rmse_map(truth, forecast) for forecast in at_lead.values()])
-    made = xr.Dataset({"rmse": (("method", "lat", "lon"), rmse, {"units": "degree_Celsius"})}, axes)
+    dims = ("method", *artifacts.grid_dims(truth.basis))
+    made = xr.Dataset({"rmse": (dims, rmse, {"units": truth.variable.units})}, axes)
     made = made.merge(_probes(truth, at_lead, config.probes)).merge(_events(truth, at_lead, config.events))
-    return made.assign_attrs(map_lead_weeks=config.map_lead_weeks)
+    return made.assign_attrs(variable=truth.variable.name, map_lead_weeks=config.map_lead_weeks)
 
 
 def _rmse_map(truth: Truth, forecast: xr.DataArray) -> Array:
@@ -133,11 +138,11 @@ def _events(truth: Truth, forecasts: Forecasts, events: Sequence[EventConfig]) -
     forecast = [
         [_field(truth, one.values[_row(one, week)] @ truth.modes) for one in forecasts.values()] for week in weeks
     ]
-    units = {"units": "degree_Celsius"}
+    units, dims = {"units": truth.variable.units}, artifacts.grid_dims(truth.basis)
     return xr.Dataset(
         {
-            "event_truth": (("event", "lat", "lon"), np.stack(truths).astype(np.float32), units),
-            "event_forecast": (("event", "method", "lat", "lon"), np.array(forecast, dtype=np.float32), units),
+            "event_truth": (("event", *dims), np.stack(truths).astype(np.float32), units),
+            "event_forecast": (("event", "method", *dims), np.array(forecast, dtype=np.float32), units),
             "event_valid_time": ("event", np.array(weeks)),
         },
         {"event": [event.name for event in events], "event_label": ("event", [event.label for event in events])},
@@ -175,8 +180,7 @@ def _probes(truth: Truth, forecasts: Forecasts, probes: Sequence[ProbeConfig]) -
     valid = next(iter(forecasts.values())).valid_time.values
     observed = truth.anomaly[truth.rows(valid)][:, cells] + mean
     forecast = np.stack([one.values @ truth.modes[:, cells] + mean for one in forecasts.values()])
-    lats, lons = np.meshgrid(truth.basis.lat.values, truth.basis.lon.values, indexing="ij")
-    units = {"units": "degree_Celsius"}
+    units = {"units": truth.variable.units}
     return xr.Dataset(
         {
             "probe_truth": (("probe", "valid_time"), observed.T.astype(np.float32), units),
@@ -189,8 +193,8 @@ def _probes(truth: Truth, forecasts: Forecasts, probes: Sequence[ProbeConfig]) -
         {
             "probe": [probe.name for probe in probes],
             "probe_label": ("probe", [probe.label for probe in probes]),
-            "probe_lat": ("probe", lats[truth.ocean][cells]),
-            "probe_lon": ("probe", lons[truth.ocean][cells]),
+            "probe_lat": ("probe", truth.lat[truth.ocean][cells]),
+            "probe_lon": ("probe", truth.lon[truth.ocean][cells]),
             "valid_time": valid,
         },
     )
