@@ -87,16 +87,15 @@ def stamp(experiment: ExperimentConfig, train_windows: Path, seed: int) -> dict[
     periods = experiment.protocol(PROTOCOL)
     training = artifacts.read_windows(train_windows, artifacts.TRAINING)
     test = artifacts.read_windows(train_windows.with_name("test_inputs.nc"), artifacts.INPUTS)
-    return {
+    known = {
         "experiment": "benchmark two_step",
-        "data_kind": experiment.source.data_kind,
         "coefficients": "real, as released",
         "protocol": PROTOCOL,
         "train_period": f"{periods.train_first} to {periods.train_last}",
         "test_period": f"{periods.test_first} to {periods.test_last}",
         "seeds": f"search {seed}",
-        **windows.counts(training, test),
     }
+    return windows.stamped(known, training, test)
 
 
 def main(

@@ -115,11 +115,6 @@ class SourceConfig(Section):
             raise ValueError(f"source.download_years is {self.download_years}; give the first year first")
         return self
 
-    @property
-    def data_kind(self) -> str:
-        """'twin' or 'real', printed on every figure."""
-        return "twin" if self.kind == "twin" else "real"
-
 
 class FieldConfig(Section):
     """Archive to weekly field on the chosen grid."""

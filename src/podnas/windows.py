@@ -7,7 +7,7 @@ crosses no accepted join between archive files.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Literal
@@ -21,6 +21,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 WEEK = np.timedelta64(7, "D")
 HALF_WEEK = np.timedelta64(84, "h")
 YEAR_DAYS = 365.2425
+PROJECTED = "projected"  # a stamp's coefficients before the kind of their field is known
 YEAR_WEEKS = 52  # centres of weeks that a whole calendar year holds at least
 
 Subset = Literal["latest", "whole_years", "core_set"]
@@ -231,9 +232,17 @@ def _cut(period: xr.Dataset, config: WindowsConfig, protocol: str, name: str) ->
     return inputs, targets
 
 
-def counts(training: xr.Dataset, test: xr.Dataset) -> dict[str, int]:
-    """Windows fitted on, windows of the training period left out because they cross a join, and windows scored."""
+def stamped(stamp: Mapping[str, Any], training: xr.Dataset, test: xr.Dataset) -> dict[str, Any]:
+    """A stamp with what the windows know: the kind of data, whatever their folder, and numbers of windows.
+
+    These are: windows fitted on, windows of the training period left out because they cross a join, windows scored.
+    """
+    kind = training.attrs["data_kind"]
+    projected = {"coefficients": f"projected from the {kind} field"} if stamp["coefficients"] == PROJECTED else {}
     return {
+        **stamp,
+        **projected,
+        "data_kind": kind,
         "train_windows": training.sizes["init_time"],
         "windows_across_joins": int(training.attrs["windows_across_joins"]),
         "test_windows": test.sizes["init_time"],

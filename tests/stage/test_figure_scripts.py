@@ -36,7 +36,8 @@ def windows(kind, number):
         for name, dims in kind.items()
     }
     axes = {dim for dims in kind.values() for dim in dims if dim != "step"}
-    return xr.Dataset(variables, coords={dim: np.arange(sizes[dim]) for dim in axes}, attrs={"windows_across_joins": 0})
+    known = {"windows_across_joins": 0, "data_kind": "twin"}
+    return xr.Dataset(variables, coords={dim: np.arange(sizes[dim]) for dim in axes}, attrs=known)
 
 
 @pytest.fixture(scope="module")

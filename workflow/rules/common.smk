@@ -1,7 +1,7 @@
 """Names shared by all rules: the validated configuration, paths, hashes of code."""
 
 from podnas import config as podnas_config
-from podnas import artifacts, locks, provenance
+from podnas import artifacts, locks, provenance, windows
 
 locks.guard(workflow.exec_mode.name)
 
@@ -50,12 +50,11 @@ def seeds():
 
 
 def stamp(protocol):
-    """What every forecast and figure of a protocol says of itself; the numbers of windows come with the windows."""
+    """What every forecast and figure of a protocol says of itself; the kind of data and numbers come with the windows."""
     periods = EXPERIMENT.protocol(protocol)
     return {
         "experiment": EXPERIMENT.experiment,
-        "data_kind": EXPERIMENT.source.data_kind,
-        "coefficients": "real, as released" if RELEASED else f"projected from the {EXPERIMENT.source.data_kind} field",
+        "coefficients": "real, as released" if RELEASED else windows.PROJECTED,
         "protocol": protocol,
         "train_period": f"{periods.train_first} to {periods.train_last}",
         "test_period": f"{periods.test_first} to {periods.test_last}",

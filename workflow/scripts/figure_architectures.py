@@ -21,7 +21,7 @@ def main(
     stamp: Mapping[str, Any],
 ) -> None:
     training = artifacts.read_windows(train, artifacts.TRAINING)
-    full = {**stamp, **windows.counts(training, artifacts.read_windows(test_inputs, artifacts.INPUTS))}
+    full = windows.stamped(stamp, training, artifacts.read_windows(test_inputs, artifacts.INPUTS))
     chosen = architectures.pictures(artifacts.read_table(trials), SHOWN, seed)
     modes = training.sizes["mode"]
     style.save(architectures.draw(chosen, modes + 4 * config.harmonics, modes, [full]), figure)

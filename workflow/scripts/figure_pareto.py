@@ -14,10 +14,10 @@ def main(
     trials: Path, train: Path, test_inputs: Path, figure: Path, table: Path, measure: str, stamp: Mapping[str, Any]
 ) -> None:
     training = artifacts.read_windows(train, artifacts.TRAINING)
-    counts = windows.counts(training, artifacts.read_windows(test_inputs, artifacts.INPUTS))
+    full = windows.stamped(stamp, training, artifacts.read_windows(test_inputs, artifacts.INPUTS))
     known = artifacts.read_table(trials)
     artifacts.write_text(table, pareto.trade_offs(known, measure).to_csv(index=False))
-    style.save(drawing.draw(known, measure, [{**stamp, **counts}]), figure)
+    style.save(drawing.draw(known, measure, [full]), figure)
 
 
 if __name__ == "__main__":

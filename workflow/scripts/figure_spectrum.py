@@ -11,11 +11,12 @@ from podnas.figures import spectrum, style
 def main(
     basis: Path, train: Sequence[Path], test_inputs: Sequence[Path], figure: Path, stamps: Sequence[Mapping[str, Any]]
 ) -> None:
-    counts = [
-        windows.counts(artifacts.read_windows(one, artifacts.TRAINING), artifacts.read_windows(two, artifacts.INPUTS))
-        for one, two in zip(train, test_inputs, strict=True)
+    full = [
+        windows.stamped(
+            stamp, artifacts.read_windows(one, artifacts.TRAINING), artifacts.read_windows(two, artifacts.INPUTS)
+        )
+        for stamp, one, two in zip(stamps, train, test_inputs, strict=True)
     ]
-    full = [{**stamp, **count} for stamp, count in zip(stamps, counts, strict=True)]
     style.save(spectrum.draw(artifacts.read_basis(basis), full), figure)
 
 

@@ -10,8 +10,8 @@ from podnas.figures import style, trajectory
 
 def main(trials: Path, train: Path, test_inputs: Path, figure: Path, stamp: Mapping[str, Any]) -> None:
     training = artifacts.read_windows(train, artifacts.TRAINING)
-    counts = windows.counts(training, artifacts.read_windows(test_inputs, artifacts.INPUTS))
-    style.save(trajectory.draw(artifacts.read_table(trials), [{**stamp, **counts}]), figure)
+    full = windows.stamped(stamp, training, artifacts.read_windows(test_inputs, artifacts.INPUTS))
+    style.save(trajectory.draw(artifacts.read_table(trials), [full]), figure)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from podnas.figures import style, two_step
 
 def main(trials: Path, train: Path, test_inputs: Path, figure: Path, share: float, stamp: Mapping[str, Any]) -> None:
     training = artifacts.read_windows(train, artifacts.TRAINING)
-    counts = windows.counts(training, artifacts.read_windows(test_inputs, artifacts.INPUTS))
-    style.save(two_step.draw({share: artifacts.read_table(trials)}, [{**stamp, **counts}]), figure)
+    full = windows.stamped(stamp, training, artifacts.read_windows(test_inputs, artifacts.INPUTS))
+    style.save(two_step.draw({share: artifacts.read_table(trials)}, [full]), figure)
 
 
 if __name__ == "__main__":

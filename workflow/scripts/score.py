@@ -33,7 +33,7 @@ def main(
 ) -> None:
     training = artifacts.read_windows(train, artifacts.TRAINING)
     targets = artifacts.read_windows(test_targets, artifacts.TARGETS)
-    stamp = {**stamp, **windows.counts(training, targets)}
+    stamp = windows.stamped(stamp, training, targets)
     read = {method: artifacts.read_prediction(path) for method, path in predictions.items()}
     test = {method: with_truth(prediction, targets, stamp) for method, prediction in read.items()}
     table = score_all(training, read, test)

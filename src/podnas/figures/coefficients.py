@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import xarray as xr
 from matplotlib.figure import Figure
 
+from podnas.data import variables
 from podnas.figures import style, timelines
 
 MOST_MODES = 6
@@ -29,14 +30,11 @@ def draw(
     return timelines.draw(
         [truth.sel(mode=mode) for mode in numbers],
         [{name: _at(forecast, lead_weeks, mode) for name, forecast in forecasts.items()} for mode in numbers],
-        labels=[f"coefficient ({UNITS.get(unit, unit)})"] * len(numbers),
+        labels=[f"coefficient ({variables.printed(unit)})"] * len(numbers),
         titles=[f"mode {mode}" for mode in numbers],
         stamps=stamps,
         heading=heading,
     )
-
-
-UNITS = {"degree_Celsius": "°C", "degC": "°C"}
 
 
 def _at(forecast: xr.Dataset, lead_weeks: int, mode: int) -> xr.DataArray:

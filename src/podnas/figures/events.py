@@ -10,6 +10,7 @@ import xarray as xr
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
+from podnas.data import variables
 from podnas.figures import maps as grid
 from podnas.figures import style
 
@@ -30,13 +31,14 @@ def draw(maps: xr.Dataset, method: str, stamps: Sequence[style.Stamp]) -> Figure
     table = figure.subplots(plan.rows, plan.columns, squeeze=False)
     norm = grid.symmetric(*(view for event in views for view in event[:2]))
     meshes: list[QuadMesh] = []
+    variable = variables.of(maps)
     for event, panels in enumerate(_by_event(table, number)):
         titles = _titles(maps.isel(event=event), method, int(maps.attrs["map_lead_weeks"]))
         for view, axes in enumerate(panels):
             meshes.append(grid.draw(axes, views[event][view], style.DIVERGING, norm))
             style.title(axes, list(table.flat).index(axes), titles[view], plan.map_width)
     grid.label_outer(list(table.flat), plan.columns)
-    grid.below(figure, meshes, list(table.flat), "SST less climatology, and error (°C)")
+    grid.below(figure, meshes, list(table.flat), f"{variable.symbol} less climatology, and error ({variable.unit})")
     style.fit(figure)
     return figure
 

@@ -1,4 +1,4 @@
-"""Maps on a longitude–latitude grid: cells as they are, land and coast from the data's own gaps, for globe and box."""
+"""Maps of cells as they are, on a longitude–latitude or a projected grid; land and coast are the data's own gaps."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
+from podnas import artifacts
 from podnas.figures import style
 
 Array = npt.NDArray[np.float64]
@@ -25,15 +26,24 @@ LABELS_INCHES = 0.42  # beside a map
 BAR_INCHES = 0.55  # colour bar with its numbers
 BAR_WIDTH_INCHES = 0.09
 TITLE_INCHES = 0.42  # title and longitudes
+GRATICULE: dict[str, Any] = {"colors": "#555555", "linewidths": 0.35, "linestyles": (0, (3, 2)), "alpha": 0.8}
+METRES = 1000.0  # in a km
 WIDEST_INCHES, HIGHEST_INCHES, LOWEST_INCHES = 4.6, 3.0, 0.9
 
 
 def prepare(field: xr.DataArray) -> xr.DataArray:
-    """Order a (lat, lon) field south to north and west to east without a jump; a globe starts at 20°E."""
+    """Order a field south to north and west to east without a jump; a globe starts at 20°E; y and x are in km."""
+    if _is_projected(field):
+        field = field.transpose("y", "x").assign_coords({axis: field[axis] / METRES for axis in ("y", "x")})
+        return field.sortby(["y", "x"])
     field = field.transpose("lat", "lon").sortby("lat")
     if _is_global(field["lon"].values):
         return field.assign_coords(lon=(field["lon"] - WEST_OF_GLOBE) % 360 + WEST_OF_GLOBE).sortby("lon")
     return field.assign_coords(lon=("lon", np.unwrap(field["lon"].values % 360, period=360))).sortby("lon")
+
+
+def _is_projected(field: xr.DataArray) -> bool:
+    return artifacts.grid_dims(field) == ("y", "x")
 
 
 def _is_global(lon: npt.NDArray[Any]) -> bool:
@@ -51,59 +61,110 @@ def edges(centres: npt.NDArray[Any]) -> Array:
 
 @dataclass(frozen=True)
 class Frame:
-    """Borders and shape of a map."""
+    """Borders and shape of a map: of columns (x) and rows (y), in degrees, or on a projected grid in km."""
 
-    lon: Array
-    lat: Array
+    x: Array
+    y: Array
+    projected: bool = False
 
     @property
     def stretch(self) -> float:
-        """Length of a degree of latitude over one of longitude, at the middle latitude."""
-        return 1 / max(math.cos(math.radians((self.lat[0] + self.lat[-1]) / 2)), 0.1)
+        """Length of a unit of y over one of x: of a degree of latitude over one of longitude, at the middle."""
+        if self.projected:
+            return 1.0
+        return 1 / max(math.cos(math.radians((self.y[0] + self.y[-1]) / 2)), 0.1)
 
     @property
     def aspect(self) -> float:
         """Width over height as drawn."""
-        return float((self.lon[-1] - self.lon[0]) / (self.lat[-1] - self.lat[0]) / self.stretch)
+        return float((self.x[-1] - self.x[0]) / (self.y[-1] - self.y[0]) / self.stretch)
 
 
 def frame(field: xr.DataArray) -> Frame:
-    """Frame of a field with coordinates lat and lon."""
-    lat, lon = field["lat"].sortby("lat"), prepare(field.isel({d: 0 for d in field.dims if d not in ("lat", "lon")}))
-    return Frame(edges(lon["lon"].values), np.clip(edges(lat.values), -90, 90))
+    """Frame of a field with coordinates lat and lon, or y and x in m."""
+    rows, columns = artifacts.grid_dims(field)
+    ready = prepare(field.isel({dim: 0 for dim in field.dims if dim not in (rows, columns)}))
+    x, y = edges(ready[columns].values), edges(ready[rows].values)
+    return Frame(x, y, projected=True) if _is_projected(field) else Frame(x, np.clip(y, -90, 90))
 
 
 def draw(axes: Axes, field: xr.DataArray, colours: str | Colormap, norm: Normalize) -> QuadMesh:
-    """Draw a (lat, lon) field; NaN cells are land: grey, with a line around them."""
+    """Draw a field; NaN cells are land: grey, with a line around them. A projected one has a graticule over it."""
     shape, field = frame(field), prepare(field)
     axes.set_facecolor(style.LAND)
     axes.set_aspect(shape.stretch)
-    mesh = axes.pcolormesh(shape.lon, shape.lat, field.values, cmap=colours, norm=norm, rasterized=True)
+    mesh = axes.pcolormesh(shape.x, shape.y, field.values, cmap=colours, norm=norm, rasterized=True)
     axes.add_collection(_coast(shape, np.isfinite(field.values)))
-    axes.set(xlim=shape.lon[[0, -1]], ylim=shape.lat[[0, -1]])
+    axes.set(xlim=shape.x[[0, -1]], ylim=shape.y[[0, -1]])
     axes.spines[:].set_visible(True)
-    _graduate(axes, shape)
+    if shape.projected:
+        _graticule(axes, field)
+    else:
+        _graduate(axes, shape)
     return mesh
 
 
 def _coast(shape: Frame, sea: npt.NDArray[np.bool_]) -> LineCollection:
-    lon, lat = shape.lon, shape.lat
-    flat = [((lon[j], lat[i + 1]), (lon[j + 1], lat[i + 1])) for i, j in np.argwhere(sea[1:] != sea[:-1])]
-    steep = [((lon[j + 1], lat[i]), (lon[j + 1], lat[i + 1])) for i, j in np.argwhere(sea[:, 1:] != sea[:, :-1])]
+    x, y = shape.x, shape.y
+    flat = [((x[j], y[i + 1]), (x[j + 1], y[i + 1])) for i, j in np.argwhere(sea[1:] != sea[:-1])]
+    steep = [((x[j + 1], y[i]), (x[j + 1], y[i + 1])) for i, j in np.argwhere(sea[:, 1:] != sea[:, :-1])]
     return LineCollection(flat + steep, colors=style.COAST, linewidths=0.4, capstyle="projecting", label="coast")
 
 
 def _graduate(axes: Axes, shape: Frame) -> None:
-    if shape.lon[-1] - shape.lon[0] > 300:
+    if shape.x[-1] - shape.x[0] > 300:
         axes.xaxis.set_major_locator(FixedLocator(list(range(60, 361, 60))))
     else:
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 3, 5, 10], min_n_ticks=2))
-    if shape.lat[-1] - shape.lat[0] > 150:
+    if shape.y[-1] - shape.y[0] > 150:
         axes.yaxis.set_major_locator(FixedLocator([-60, -30, 0, 30, 60]))
     else:
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 3, 5, 10], min_n_ticks=2))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: meridian(value)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: parallel(value)))
+
+
+def _graticule(axes: Axes, field: xr.DataArray) -> None:
+    """Parallels and meridians; named where they first meet the left and the lower edge, a parallel else on its line."""
+    x, y, lat, lon = (_with_border(values) for values in (field["x"], field["y"], field["lat"], _unwrapped(field)))
+    for values, edge, axis, name in (
+        (lat, (lat[:, 0] + lat[:, 1]) / 2, axes.yaxis, parallel),
+        (lon, (lon[0] + lon[1]) / 2, axes.xaxis, meridian),
+    ):
+        inner = values[1:-1, 1:-1]
+        levels = MaxNLocator(5, steps=[1, 1.5, 2, 3, 5, 10]).tick_values(inner.min(), inner.max())
+        levels = levels[(levels > inner.min()) & (levels < inner.max())]
+        lines = axes.contour(x, y, values, levels=levels, **GRATICULE)
+        met = _meetings(edge, y if axis is axes.yaxis else x, levels)
+        axis.set_ticks(list(met.values()), [name(level) for level in met])
+        missed = [level for level in levels if level not in met]
+        if name is parallel and missed:
+            axes.clabel(lines, missed, fmt={level: parallel(level) for level in missed}, fontsize=5.5)
+
+
+def _with_border(values: xr.DataArray) -> Array:
+    """Values continued by one cell on all sides, so that contours go to the edge of the map."""
+    wide: Array = np.pad(values.values.astype(np.float64), 1, mode="reflect", reflect_type="odd")
+    return wide
+
+
+def _unwrapped(field: xr.DataArray) -> xr.DataArray:
+    """Longitudes without a jump: within 180 degrees of the middle cell's."""
+    lon = field["lon"]
+    middle = float(lon[lon.shape[0] // 2, lon.shape[1] // 2])
+    return (lon - middle + 180) % 360 - 180 + middle
+
+
+def _meetings(edge: Array, places: Array, levels: Array) -> dict[float, float]:
+    """Level → the first place along an edge where its values reach it; levels that they do not reach are left out."""
+    met: dict[float, float] = {}
+    for level in levels.tolist():
+        between = np.flatnonzero((edge[:-1] < level) != (edge[1:] < level))
+        if between.size:
+            at = between[0]
+            share = (level - edge[at]) / (edge[at + 1] - edge[at])
+            met[level] = float(places[at] + share * (places[at + 1] - places[at]))
+    return met
 
 
 def meridian(lon_deg: float) -> str:

@@ -9,6 +9,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from podnas.data import variables
 from podnas.figures import maps, style
 
 MOST_MODES = 11
@@ -16,7 +17,7 @@ MOST_MODES = 11
 
 @style.journal
 def draw(basis: xr.Dataset, stamps: Sequence[style.Stamp]) -> Figure:
-    """The training mean and each mode times the standard deviation of its coefficient (°C), the first 11 of many.
+    """The training mean and each mode times the standard deviation of its coefficient, the first 11 of many.
 
     basis: as `artifacts.read_basis` gives it; stamps: one a protocol.
     """
@@ -28,25 +29,26 @@ def draw(basis: xr.Dataset, stamps: Sequence[style.Stamp]) -> Figure:
     for spare in panels[number + 1 :]:
         spare.remove()
     follow = f" (the first {number} of {basis.sizes['mode']} modes follow)" if number < basis.sizes["mode"] else ""
-    _mean(figure, panels[0], basis["mean"], f"training mean{follow}", plan)
+    variable = variables.of(basis)
+    _mean(figure, panels[0], basis["mean"], f"training mean of {variable.symbol}{follow}", plan, variable.unit)
     for place in range(number):
-        _mode(figure, panels[place + 1], basis.isel(mode=place), place, plan)
+        _mode(figure, panels[place + 1], basis.isel(mode=place), place, plan, variable.unit)
     maps.label_outer(panels[: number + 1], plan.columns)
     style.fit(figure)
     return figure
 
 
-def _mean(figure: Figure, axes: Axes, mean: xr.DataArray, text: str, plan: maps.Plan) -> None:
+def _mean(figure: Figure, axes: Axes, mean: xr.DataArray, text: str, plan: maps.Plan, unit: str) -> None:
     mesh = maps.draw(axes, mean, style.SEQUENTIAL, maps.between(mean))
     style.title(axes, 0, text, plan.map_width)
-    maps.beside(figure, mesh, axes, "°C", plan)
+    maps.beside(figure, mesh, axes, unit, plan)
 
 
-def _mode(figure: Figure, axes: Axes, mode: xr.Dataset, place: int, plan: maps.Plan) -> None:
+def _mode(figure: Figure, axes: Axes, mode: xr.Dataset, place: int, plan: maps.Plan, unit: str) -> None:
     scaled = mode["modes"] * np.sqrt(mode["variance"])
     mesh = maps.draw(axes, scaled, style.DIVERGING, maps.symmetric(scaled))
     style.title(axes, place + 1, f"mode {int(mode['mode'])} ({share(mode, place)})", plan.map_width)
-    maps.beside(figure, mesh, axes, "°C per σ", plan)
+    maps.beside(figure, mesh, axes, f"{unit} per σ", plan)
 
 
 def share(mode: xr.Dataset, place: int) -> str:

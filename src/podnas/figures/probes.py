@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import xarray as xr
 from matplotlib.figure import Figure
 
+from podnas.data import variables
 from podnas.figures import maps as grid
 from podnas.figures import style, timelines
 
@@ -17,12 +18,12 @@ def draw(maps: xr.Dataset, methods: Sequence[str], stamps: Sequence[style.Stamp]
 
     maps: as `artifacts.read_maps` gives them, with probe_truth and probe_forecast; methods: those drawn.
     """
-    lead_weeks = int(maps.attrs["map_lead_weeks"])
+    lead_weeks, variable = int(maps.attrs["map_lead_weeks"]), variables.of(maps)
     places = [maps.isel(probe=place) for place in range(maps.sizes["probe"])]
     return timelines.draw(
         [_series(place["probe_truth"]) for place in places],
         [{name: _series(place["probe_forecast"].sel({"method": name})) for name in methods} for place in places],
-        labels=["SST (°C)"] * len(places),
+        labels=[f"{variable.symbol} ({variable.unit})"] * len(places),
         titles=[_title(place) for place in places],
         stamps=stamps,
         heading=f"Forecasts {lead_weeks} week{'s' * (lead_weeks > 1)} ahead",

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import xarray as xr
 from matplotlib.figure import Figure
 
+from podnas.data import variables
 from podnas.figures import maps as grid
 from podnas.figures import style
 
 
 @style.journal
 def draw(maps: xr.Dataset, method: str, reference: str, stamps: Sequence[style.Stamp]) -> Figure:
-    """RMSE (°C) of two methods on one scale, and method less reference, where negative is better.
+    """RMSE of two methods on one scale, and method less reference, where negative is better.
 
     maps: as `artifacts.read_maps` gives them.
     """
@@ -29,9 +30,11 @@ def draw(maps: xr.Dataset, method: str, reference: str, stamps: Sequence[style.S
     ]
     meshes.append(grid.draw(panels[2], difference, style.DIVERGING, grid.symmetric(difference)))
     titles = _titles(method, reference, int(maps.attrs["map_lead_weeks"]))
+    unit = variables.of(maps).unit
+    labels = (f"RMSE ({unit})", f"RMSE ({unit})", f"difference ({unit})")
     for place, mesh in enumerate(meshes):
         style.title(panels[place], place, titles[place], plan.map_width)
-        grid.beside(figure, mesh, panels[place], ("RMSE (°C)", "RMSE (°C)", "difference (°C)")[place], plan)
+        grid.beside(figure, mesh, panels[place], labels[place], plan)
     grid.label_outer(panels[:3], plan.columns)
     style.fit(figure)
     return figure

@@ -144,7 +144,7 @@ def of(fields: Sequence[xr.Dataset]) -> Snapshots:
 def _check_follows(first: xr.Dataset, field: xr.Dataset) -> None:
     ours, theirs = artifacts.field_name(field), artifacts.field_name(first)
     if ours != theirs:
-        raise ValueError(f"{_name(field)} holds {ours}, but {_name(first)} holds {theirs}; reduce one variable at a time")
+        raise ValueError(f"{_name(field)} holds {ours}, but {_name(first)} holds {theirs}; reduce one at a time")
     grid = artifacts.grid_dims(first)
     for name in grid:
         if artifacts.grid_dims(field) != grid or not np.array_equal(field[name].values, first[name].values):

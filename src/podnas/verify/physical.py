@@ -38,7 +38,8 @@ class Truth:
                 f"the field lacks the week {missing[0].astype('datetime64[D]')} that forecasts are scored on"
             )
         self.time = weeks.time.values
-        self.anomaly = weeks[self.variable.name].values[:, self.ocean] - basis["mean"].values[self.ocean].astype(np.float32)
+        mean = basis["mean"].values[self.ocean].astype(np.float32)
+        self.anomaly = weeks[self.variable.name].values[:, self.ocean] - mean
         self.modes = basis.modes.values[:, self.ocean]
         self.area = basis.cell_area.values[self.ocean]
 

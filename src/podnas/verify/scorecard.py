@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from podnas.data import variables
 from podnas.verify import reported
 
 HEADLINE = {
@@ -42,9 +43,6 @@ def _headline(scores: pd.DataFrame) -> dict[str, float | None]:
     return {name: float(overall[key]) if key in overall.index else None for name, key in HEADLINE.items()}
 
 
-PHYSICAL = "## In degrees Celsius"
-
-
 def page(
     title: str,
     entries: Sequence[Mapping[str, Any]],
@@ -59,9 +57,11 @@ def page(
     parts = [f"# {title}", ""]
     for protocol in protocols:
         mine = [entry for entry in entries if entry["protocol"] == protocol["name"]]
-        parts += [f"## Protocol {protocol['name']}", "", _heading(protocol["stamp"]), "", _table(mine), ""]
-        parts += [_verdict(mine), "", _costs(protocol["catalogue"]), "", _looks(*protocol["looks"]), ""]
-    parts += [notes, "", PHYSICAL, ""]
+        stamp, looks = protocol["stamp"], _looks(*protocol["looks"])
+        parts += [f"## Protocol {protocol['name']}", "", _heading(stamp), "", _table(mine), ""]
+        parts += [_verdict(mine), "", _costs(protocol["catalogue"], stamp), "", looks, ""]
+    unit = _variable(protocols[0]["stamp"]).unit
+    parts += [notes, "", f"## In {'degrees Celsius' if unit == '°C' else unit}", ""]
     parts += [_regions(protocol["name"], protocol["table"], protocol["stamp"]) for protocol in protocols]
     return "\n".join(parts + ([_reported_region()] if with_reported else [])).rstrip() + "\n"
 
@@ -105,15 +105,21 @@ def _verdict(entries: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _regions(protocol: str, table: pd.DataFrame, stamp: Mapping[str, Any]) -> str:
+    unit = _variable(stamp).unit
     twin = "; fields of the twin are estimates: no claim in physical space" if stamp["data_kind"] == "twin" else ""
     parts = []
     for (region, metric), part in table[table.region != ""].groupby(["region", "metric"], sort=False):
         wide = part.pivot(index="method", columns="lead", values="value")
         by_first_lead = wide.loc[wide.iloc[:, 0].sort_values().index]
         name = "area mean" if metric == "rmse_area_mean" else "field"
-        parts += [f"Protocol {protocol}, {region}, RMSE of the {name} (°C) by lead in weeks{twin}:", ""]
+        parts += [f"Protocol {protocol}, {region}, RMSE of the {name} ({unit}) by lead in weeks{twin}:", ""]
         parts += [by_first_lead.reset_index().to_markdown(index=False, floatfmt=".3f"), ""]
     return "\n".join(parts)
+
+
+def _variable(stamp: Mapping[str, Any]) -> variables.Variable:
+    """The variable that a stamp names, without which it is of SST."""
+    return variables.variable(stamp.get("variable", variables.SST.name))
 
 
 def _reported_region() -> str:
@@ -133,7 +139,7 @@ def _reported_region() -> str:
     )
 
 
-def _costs(catalogue: Mapping[str, Any]) -> str:
+def _costs(catalogue: Mapping[str, Any], stamp: Mapping[str, Any]) -> str:
     members = catalogue["members"]
     forecast = sum(member["milliseconds_per_forecast"] for member in members) / 3.6e6
     training = (catalogue["search_seconds"] + sum(member["training_seconds"] for member in members)) / 3600
@@ -142,8 +148,10 @@ def _costs(catalogue: Mapping[str, Any]) -> str:
         "|:--|:--|",
         f"| recurrent_ensemble ({len(members)} networks), one forecast of all leads | {forecast:.1e} core-hours |",
         f"| its search ({catalogue['trials']} trials) and retraining, once | {training:.2f} core-hours |",
-        *(f"| {name}, as reported | {cost} |" for name, cost in reported.PHYSICS),
     ]
+    if _variable(stamp) is not variables.SST:
+        return "\n".join(lines)
+    lines += [f"| {name}, as reported | {cost} |" for name, cost in reported.PHYSICS]
     return "\n".join(
         ["Unlike for unlike: a statistical forecast of a few numbers beside models of the ocean.", "", *lines]
     )
