@@ -26,7 +26,7 @@ LABELS_INCHES = 0.42  # beside a map
 BAR_INCHES = 0.55  # colour bar with its numbers
 BAR_WIDTH_INCHES = 0.09
 TITLE_INCHES = 0.42  # title and longitudes
-GRATICULE: dict[str, Any] = {"colors": "#555555", "linewidths": 0.35, "linestyles": (0, (3, 2)), "alpha": 0.8}
+GRATICULE: dict[str, Any] = {"colors": "#555555", "linewidths": 0.35, "linestyles": "solid", "alpha": 0.6}
 METRES = 1000.0  # in a km
 WIDEST_INCHES, HIGHEST_INCHES, LOWEST_INCHES = 4.6, 3.0, 0.9
 
