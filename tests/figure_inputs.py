@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from podnas.data.lambert import Lambert
 from podnas.figures import architectures
 
 METHODS = (
@@ -93,6 +94,15 @@ def basis(shape: Shape) -> xr.Dataset:
             "captured_variance": 0.92,
         },
     )
+
+
+def projected(known: xr.Dataset, variable: str = "tmax") -> xr.Dataset:
+    """The same basis or maps of another variable, in cells of 100 km on DayMet's projection around 45°N, 75°W."""
+    y, x = 6e5 - 1e5 * np.arange(known.sizes["lat"]), 1.5e6 + 1e5 * np.arange(known.sizes["lon"])
+    lat, lon = Lambert().geographic(y[:, None], x[None, :])
+    moved = known.drop_vars(["lat", "lon"]).rename_dims(lat="y", lon="x")
+    places = {"y": y, "x": x, "lat": (("y", "x"), lat), "lon": (("y", "x"), lon)}
+    return moved.assign_coords(places).assign_attrs(variable=variable)
 
 
 def weeks() -> pd.DatetimeIndex:

@@ -27,6 +27,8 @@ BAR_INCHES = 0.55  # colour bar with its numbers
 BAR_WIDTH_INCHES = 0.09
 TITLE_INCHES = 0.42  # title and longitudes
 GRATICULE: dict[str, Any] = {"colors": "#555555", "linewidths": 0.35, "linestyles": "solid", "alpha": 0.6}
+NAME_INSIDE: dict[str, Any] = {"size": 5.5, "va": "top", "ha": "center", "clip_on": True}
+NAME_INSIDE |= {"bbox": {"facecolor": "white", "alpha": 0.6, "linewidth": 0, "pad": 0.8}}
 METRES = 1000.0  # in a km
 WIDEST_INCHES, HIGHEST_INCHES, LOWEST_INCHES = 4.6, 3.0, 0.9
 
@@ -125,21 +127,27 @@ def _graduate(axes: Axes, shape: Frame) -> None:
 
 
 def _graticule(axes: Axes, field: xr.DataArray) -> None:
-    """Parallels and meridians; named where they first meet the left and the lower edge, a parallel else on its line."""
+    """Parallels and meridians; named at the left and the lower edge, parallels that only meet the upper edge there."""
     x, y, lat, lon = (_with_border(values) for values in (field["x"], field["y"], field["lat"], _unwrapped(field)))
-    for values, edge, axis, name in (
-        (lat, (lat[:, 0] + lat[:, 1]) / 2, axes.yaxis, parallel),
-        (lon, (lon[0] + lon[1]) / 2, axes.xaxis, meridian),
-    ):
-        inner = values[1:-1, 1:-1]
-        levels = MaxNLocator(5, steps=[1, 1.5, 2, 3, 5, 10]).tick_values(inner.min(), inner.max())
-        levels = levels[(levels > inner.min()) & (levels < inner.max())]
-        lines = axes.contour(x, y, values, levels=levels, **GRATICULE)
-        met = _meetings(edge, y if axis is axes.yaxis else x, levels)
-        axis.set_ticks(list(met.values()), [name(level) for level in met])
-        missed = [level for level in levels if level not in met]
-        if name is parallel and missed:
-            axes.clabel(lines, missed, fmt={level: parallel(level) for level in missed}, fontsize=5.5)
+    parallels, meridians = (_lines(axes, x, y, values) for values in (lat, lon))
+    left, top, bottom = ((edge[0] + edge[1]) / 2 for edge in (lat.T, lat[::-1], lon))
+    named = _meetings(left, y, parallels)
+    axes.yaxis.set_ticks(list(named.values()), [parallel(level) for level in named])
+    above = _meetings(top, x, [level for level in parallels if level not in named])
+    for level, place in above.items():
+        axes.text(place, 0.985, parallel(level), transform=axes.get_xaxis_transform(), **NAME_INSIDE)
+    named = _meetings(bottom, x, meridians)
+    axes.xaxis.set_ticks(list(named.values()), [meridian(level) for level in named])
+
+
+def _lines(axes: Axes, x: Array, y: Array, values: Array) -> list[float]:
+    """Draw lines of round values; give these."""
+    inner = values[1:-1, 1:-1]
+    levels = MaxNLocator(6, steps=[1, 1.5, 2, 3, 5, 10]).tick_values(inner.min(), inner.max())
+    chosen = levels[(levels > inner.min()) & (levels < inner.max())]
+    axes.contour(x, y, values, levels=chosen, **GRATICULE)
+    found: list[float] = chosen.tolist()
+    return found
 
 
 def _with_border(values: xr.DataArray) -> Array:
@@ -155,10 +163,10 @@ def _unwrapped(field: xr.DataArray) -> xr.DataArray:
     return (lon - middle + 180) % 360 - 180 + middle
 
 
-def _meetings(edge: Array, places: Array, levels: Array) -> dict[float, float]:
+def _meetings(edge: Array, places: Array, levels: Sequence[float]) -> dict[float, float]:
     """Level → the first place along an edge where its values reach it; levels that they do not reach are left out."""
     met: dict[float, float] = {}
-    for level in levels.tolist():
+    for level in levels:
         between = np.flatnonzero((edge[:-1] < level) != (edge[1:] < level))
         if between.size:
             at = between[0]

@@ -243,7 +243,7 @@ def project(field: Field, basis: xr.Dataset, memory_gb: float = 1.0, client: Cli
             ),
             "segment": series.segment,
         },
-        {"mode": basis.mode, "time": series.time, "time_bounds": series.time_bounds},
+        {"mode": basis.mode.values, "time": series.time, "time_bounds": series.time_bounds},
         {
             "variable": basis.attrs.get("variable", variables.SST.name),
             "data_kind": fields[0].attrs["data_kind"],
