@@ -29,6 +29,7 @@ TITLE_INCHES = 0.42  # title and longitudes
 GRATICULE: dict[str, Any] = {"colors": "#555555", "linewidths": 0.35, "linestyles": "solid", "alpha": 0.6}
 NAME_INSIDE: dict[str, Any] = {"size": 5.5, "va": "top", "ha": "center", "clip_on": True}
 NAME_INSIDE |= {"bbox": {"facecolor": "white", "alpha": 0.6, "linewidth": 0, "pad": 0.8}}
+CORNER = 0.07  # share of the width of a map at both ends of its upper edge where no name stands
 METRES = 1000.0  # in a km
 WIDEST_INCHES, HIGHEST_INCHES, LOWEST_INCHES = 4.6, 3.0, 0.9
 
@@ -101,6 +102,7 @@ def draw(axes: Axes, field: xr.DataArray, colours: str | Colormap, norm: Normali
     axes.spines[:].set_visible(True)
     if shape.projected:
         _graticule(axes, field)
+        axes.set(xlim=shape.x[[0, -1]], ylim=shape.y[[0, -1]])  # ticks outside have widened them
     else:
         _graduate(axes, shape)
     return mesh
@@ -129,21 +131,23 @@ def _graduate(axes: Axes, shape: Frame) -> None:
 def _graticule(axes: Axes, field: xr.DataArray) -> None:
     """Parallels and meridians; named at the left and the lower edge, parallels that only meet the upper edge there."""
     x, y, lat, lon = (_with_border(values) for values in (field["x"], field["y"], field["lat"], _unwrapped(field)))
-    parallels, meridians = (_lines(axes, x, y, values) for values in (lat, lon))
+    parallels, meridians = (_lines(axes, x, y, *lines) for lines in ((lat, 6), (lon, 9)))
     left, top, bottom = ((edge[0] + edge[1]) / 2 for edge in (lat.T, lat[::-1], lon))
     named = _meetings(left, y, parallels)
     axes.yaxis.set_ticks(list(named.values()), [parallel(level) for level in named])
     above = _meetings(top, x, [level for level in parallels if level not in named])
+    room = CORNER * (x[-1] - x[0])
     for level, place in above.items():
-        axes.text(place, 0.985, parallel(level), transform=axes.get_xaxis_transform(), **NAME_INSIDE)
+        inside = np.clip(place, x[0] + room, x[-1] - room)
+        axes.text(inside, 0.985, parallel(level), transform=axes.get_xaxis_transform(), **NAME_INSIDE)
     named = _meetings(bottom, x, meridians)
     axes.xaxis.set_ticks(list(named.values()), [meridian(level) for level in named])
 
 
-def _lines(axes: Axes, x: Array, y: Array, values: Array) -> list[float]:
-    """Draw lines of round values; give these."""
+def _lines(axes: Axes, x: Array, y: Array, values: Array, most: int) -> list[float]:
+    """Draw lines of about `most` round values; give these."""
     inner = values[1:-1, 1:-1]
-    levels = MaxNLocator(6, steps=[1, 1.5, 2, 3, 5, 10]).tick_values(inner.min(), inner.max())
+    levels = MaxNLocator(most, steps=[1, 1.5, 2, 3, 5, 10]).tick_values(inner.min(), inner.max())
     chosen = levels[(levels > inner.min()) & (levels < inner.max())]
     axes.contour(x, y, values, levels=chosen, **GRATICULE)
     found: list[float] = chosen.tolist()

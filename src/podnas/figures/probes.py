@@ -36,5 +36,6 @@ def _series(values: xr.DataArray) -> xr.DataArray:
 
 
 def _title(place: xr.Dataset) -> str:
-    where = f"{grid.parallel(float(place['probe_lat']))}, {grid.meridian(float(place['probe_lon']))}"
+    lat, lon = (round(float(place[axis]), 3) for axis in ("probe_lat", "probe_lon"))
+    where = f"{grid.parallel(lat)}, {grid.meridian(lon)}"
     return f"{place['probe_label'].item()} ({where})"
