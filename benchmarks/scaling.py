@@ -357,7 +357,9 @@ def main(
     made["lowest"] = {name: problem(CASES[name].problem).minimum for name in names}
     made["costs"] = {name: _plain(own) for name, own in costs.items()}
     made["delays"] = {"start_up_s": delays.start_up_s, "dispatch_s": delays.dispatch_s}
-    record = merge(record, rounded({**origin(), **made, "published": PUBLISHED}))
+    here = origin()
+    made["origins"] = {name: dict.fromkeys(own, here) for name, own in costs.items()}
+    record = merge(record, rounded({**here, **made, "published": PUBLISHED}))
     for rows in (record, record["sensitivity"]):
         rows |= {name: ordered(rows[name]) for name in CASES if name in rows}
     record |= {"targets": targets(record), "explanation": explanation(record)}
