@@ -26,7 +26,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from podnas.config import FieldConfig, SourceConfig
-from podnas.data import field
+from podnas.data import field, reading
 
 WEEK = 7  # days
 # any valid input makes a value, as with CDO and xarray
@@ -61,10 +61,10 @@ class Case:
 
 @contextmanager
 def _pool(workers: int) -> Iterator[Executor]:
-    """Processes that have started and imported what they need."""
+    """Processes that have started; like ours, they keep the memory that they free."""
     context = get_context("spawn")
     barrier = context.Barrier(workers)
-    with ProcessPoolExecutor(workers, context, _hold, (barrier,)) as pool:
+    with reading.keeping_memory(), ProcessPoolExecutor(workers, context, _hold, (barrier,)) as pool:
         list(pool.map(_started, range(workers)))
         yield pool
 

@@ -1,12 +1,10 @@
 """Rule `coarse`: the archive files of a year in, its weekly field out."""
 
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 from podnas import artifacts, provenance
 from podnas.config import FieldConfig, SourceConfig
-from podnas.data import field
+from podnas.data import field, reading
 
 
 def main(
@@ -21,7 +19,7 @@ def main(
     if processes == 1:
         artifacts.write_field(output, field.build(files, mask, source, config, part))
         return
-    with ProcessPoolExecutor(processes, get_context("spawn")) as executor:
+    with reading.pool(processes) as executor:
         artifacts.write_field(output, field.build(files, mask, source, config, part, executor))
 
 
