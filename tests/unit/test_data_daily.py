@@ -14,7 +14,7 @@ import xarray as xr
 from podnas import artifacts
 from podnas.artifacts import ArtifactError
 from podnas.config import FieldConfig, SourceConfig
-from podnas.data import field, grid, products
+from podnas.data import field, grid, products, reading
 
 LAT, LON = -1.75 + 0.5 * np.arange(8), 0.25 + 0.5 * np.arange(12)
 LAND = np.zeros((8, 12), bool)
@@ -88,8 +88,16 @@ def test_weeks_are_area_means_of_packed_numbers(fortnight):
 
 def test_workers_do_not_change_the_field(fortnight):
     paths = [path for path, _ in fortnight]
-    with ProcessPoolExecutor(2, get_context("spawn")) as executor:
+    with reading.pool(2) as executor:
         xr.testing.assert_identical(build(paths, executor=executor), build(paths))
+
+
+def test_workers_are_told_to_keep_memory_and_nobody_else_is(monkeypatch):
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1000")
+    before = dict(os.environ)
+    with reading.pool(1) as executor:
+        assert executor.submit(os.getenv, "MALLOC_TRIM_THRESHOLD_").result() == str(2**30)
+    assert dict(os.environ) == before
 
 
 def test_an_error_on_a_worker_names_the_file(fortnight):
