@@ -52,6 +52,7 @@ ALL = ("ours", *READ, *CDO, *XARRAY)
 TOLERANCE = {"ours": 1e-5, "cdo": 2e-5, "cdo_split": 2e-5, "xarray_threads": 0.05, "xarray_processes": 0.05}
 
 DEFINITIONS = {
+    "origins": "command, commit, versions and machine that coarsening and POD were measured with",
     "ratio_cdo": "seconds of CDO / ours, the faster of: one chain with a thread a core (-P), a chain a core on its "
     "share of the weeks; select, gridboxmean, timselmean, float32 output. Median over rounds",
     "ratio_xarray": "the same for open_mfdataset, coarsen().mean(), resample().mean(), the faster of dask's threads "
@@ -294,13 +295,14 @@ def origin() -> dict[str, Any]:
 
 def show(record: Mapping[str, Any]) -> None:
     """Print the figures, a column an archive."""
-    names = list(record["seconds"])
+    names = list(record.get("seconds", {}))
     table = Table("", *names)
     for key in ("ratio_cdo", "ratio_xarray", "share_of_read_rate", "peak_gb"):
         table.add_row(key, *(f"{record[key][name]:.3g}" for name in names))
     for who in ALL:
         table.add_row(f"seconds, {who}", *(f"{statistics.median(record['seconds'][name][who]):.3g}" for name in names))
-    CONSOLE.print(table)
+    if names:
+        CONSOLE.print(table)
     for key in ("pod_ratio_to_matmul", "pod_ratio_to_matmul_float32", "pod_ratio_best_peer"):
         if key in record:
             CONSOLE.print(f"{key}: {record[key]:.3g}")
@@ -312,22 +314,28 @@ def main(
     rows: Annotated[int, typer.Option(min=10, help="rows of the DayMet grid, those in its middle")] = 8075,
     columns: Annotated[int, typer.Option(min=10, help="columns of the DayMet grid, those in its middle")] = 7814,
     rounds: Annotated[int, typer.Option(min=1, help="rounds that count")] = 5,
-    pod: Annotated[bool, typer.Option(help="measure POD, too")] = True,
+    coarsening: Annotated[bool, typer.Option(help="measure coarsening")] = True,
+    pod: Annotated[bool, typer.Option(help="measure POD")] = True,
     archive: Annotated[
         Path, typer.Option(help="folder of the synthetic archives, made where they are missing")
     ] = CACHE,
-    out: Annotated[Path, typer.Option(help="JSON to write")] = Path("results/bench/data.json"),
+    out: Annotated[Path, typer.Option(help="JSON to write, or to put a part into")] = Path("results/bench/data.json"),
 ) -> None:
     """Measure, compare, print and write results/bench/data.json."""
-    started, workers = origin(), len(os.sched_getaffinity(0))
-    cases = [oisst(archive, weeks, workers)]
-    if daymet_weeks:
-        cases.append(daymet(archive, daymet_weeks, workers, rows, columns))
-    record = {**started, "workers": workers, **compare(cases, workers, rounds)}
-    if daymet_weeks:
-        record["growth"] = growth(cases[1], workers)
+    here, workers = origin(), len(os.sched_getaffinity(0))
+    record = artifacts.read_json(out) if out.exists() and not (coarsening and pod) else {}
+    record |= {"workers": workers, "origins": record.get("origins", {})}
+    if coarsening:
+        cases = [oisst(archive, weeks, workers)]
+        if daymet_weeks:
+            cases.append(daymet(archive, daymet_weeks, workers, rows, columns))
+        record |= compare(cases, workers, rounds)
+        if daymet_weeks:
+            record["growth"] = growth(cases[1], workers)
+        record["origins"]["coarsening"] = here
     if pod:
         record |= pod_figures()
+        record["origins"]["pod"] = here
     record["definitions"] = DEFINITIONS
     artifacts.write_json(out, record)
     CONSOLE.log(f"done: {out}")

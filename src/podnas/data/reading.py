@@ -24,7 +24,7 @@ Pieces = Sequence[tuple[Header, Sequence[int]]]  # files of a week, and the time
 
 ICE = "ice"
 BLOCK_VALUES = 8_000_000  # numbers held at a time
-BATCH_WEEKS = 4  # given to a worker at a time
+BATCH_WEEKS, BATCH_VALUES = 4, 50_000_000  # given to a worker at a time, at most; or one week
 # glibc gives megabytes back as soon as they are freed, and a worker asks for as many with the next file, page by page:
 # a third of its time
 KEEPS_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
@@ -133,7 +133,9 @@ def read(reading: Reading, weeks: Sequence[Pieces], executor: Executor | None) -
     """Weeks in order; on the workers of an executor (processes, or a cluster's), or here where there is none."""
     if executor is None:
         return reading.weeks(weeks)
-    batches = [weeks[first : first + BATCH_WEEKS] for first in range(0, len(weeks), BATCH_WEEKS)]
+    of_a_week = len(reading.box.rows) * len(reading.box.columns) * max(sum(len(s) for _, s in week) for week in weeks)
+    together = max(1, min(BATCH_WEEKS, BATCH_VALUES // of_a_week))
+    batches = [weeks[first : first + together] for first in range(0, len(weeks), together)]
     return chain.from_iterable(executor.map(_batch, repeat(reading, len(batches)), batches))
 
 
