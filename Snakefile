@@ -17,6 +17,7 @@ include: "workflow/rules/baselines.smk"
 include: "workflow/rules/search.smk"
 include: "workflow/rules/ensemble.smk"
 include: "workflow/rules/verify.smk"
+include: "workflow/rules/transfer.smk"
 include: "workflow/rules/figures.smk"
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from podnas.config import BASELINES
 from podnas.data.lambert import Lambert
 from podnas.figures import architectures
 
@@ -230,4 +231,34 @@ def _trial(number: int, step: int, parent: int, share: float, point: Any, loss: 
         "error": None,
         "seconds": 4.0,
         "parameters": 20_000 + 5_000 * number,
+    }
+
+
+def transfer(shape: Shape) -> dict[str, Any]:
+    """A study in which no group is better than damped persistence, and some baselines leave the panel."""
+    random = np.random.default_rng(2)
+    groups = ("transferred", "searched", "random")
+    simple = [name for name in METHODS if name in BASELINES]
+
+    def score(first: float) -> dict[str, Any]:
+        by_lead = [float(value) for value in first * 0.6 ** np.arange(shape.leads)]
+        return {"r2_mean": 0.4, "skill_clim": float(np.mean(by_lead)), "skill_lead_1": first, "by_lead": by_lead}
+
+    def interval(difference: float) -> dict[str, Any]:
+        found = {"difference": difference, "low": difference - 0.01, "high": difference + 0.01, "verdict": "tie"}
+        return {"skill_clim": found, "r2_mean": found, "skill_lead_1": found}
+
+    period = {
+        "single": {group: [score(0.15 + 0.01 * random.random()) for _ in range(10)] for group in groups},
+        "ensemble": {group: score(0.16 + 0.002 * place) for place, group in enumerate(groups)},
+        "baselines": {name: score(0.16 if place < 4 else -0.1 * place) for place, name in enumerate(simple)},
+    }
+    return {
+        "stamp": {key: str(value) for key, value in STAMP.items()},
+        "labels": {"transferred": "found on SST", "searched": "searched here", "random": "random architectures"},
+        "test": period,
+        "validation": period,
+        "from_baselines": {
+            group: {name: interval(0.002 * place**2) for place, name in enumerate(simple)} for group in groups
+        },
     }

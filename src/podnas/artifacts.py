@@ -54,6 +54,15 @@ TRAINING = {
 }
 PREDICTION = {"forecast": ("init_time", "lead", "mode"), "valid_time": ("init_time", "lead"), "period": ("init_time",)}
 FORECAST = {"forecast": ("init_time", "lead", "mode"), "truth": ("init_time", "lead", "mode")}
+TRANSFER = {
+    "forecast": ("group", "replicate", "member", "init_time", "lead", "mode"),
+    "valid_time": ("init_time", "lead"),
+}
+TRANSFER_VALIDATION = {
+    "forecast": ("group", "replicate", "init_time", "lead", "mode"),
+    "baseline": ("method", "init_time", "lead", "mode"),
+    "truth": ("init_time", "lead", "mode"),
+}
 MAPS = {"rmse": ("method", "lat", "lon")}
 UNITS = {
     "sst": "degree_Celsius",
@@ -253,6 +262,26 @@ def write_forecast(path: Path, forecast: xr.Dataset) -> None:
 def read_forecast(path: Path) -> xr.Dataset:
     """Read what `write_forecast` wrote."""
     return _read_netcdf(path, FORECAST)
+
+
+def write_transfer(path: Path, forecasts: xr.Dataset) -> None:
+    """Write test forecasts, without truth, of the networks of a transfer study: by group, seed and member."""
+    _write_netcdf(path, forecasts, TRANSFER)
+
+
+def read_transfer(path: Path) -> xr.Dataset:
+    """Read what `write_transfer` wrote."""
+    return _read_netcdf(path, TRANSFER)
+
+
+def write_transfer_validation(path: Path, forecasts: xr.Dataset) -> None:
+    """Write forecasts of held-out blocks of the training period: by group and seed, by baseline, and the truth."""
+    _write_netcdf(path, forecasts, TRANSFER_VALIDATION)
+
+
+def read_transfer_validation(path: Path) -> xr.Dataset:
+    """Read what `write_transfer_validation` wrote."""
+    return _read_netcdf(path, TRANSFER_VALIDATION)
 
 
 def write_forecast_field(path: Path, field: xr.Dataset) -> None:

@@ -21,6 +21,12 @@ def _from_south_to_north(edges: tuple[float, float]) -> tuple[float, float]:
     return edges
 
 
+def _first_before_last(years: tuple[int, int]) -> tuple[int, int]:
+    if years[0] > years[1]:
+        raise ValueError(f"{years[0]} is after {years[1]}; give the first year first")
+    return years
+
+
 def _different(values: tuple[Any, ...]) -> tuple[Any, ...]:
     names = [getattr(value, "name", value) for value in values]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -33,9 +39,14 @@ Latitude = Annotated[float, Field(ge=-90, le=90)]
 Longitude = Annotated[float, Field(ge=-180, le=360)]
 Latitudes = Annotated[tuple[Latitude, Latitude], AfterValidator(_from_south_to_north)]
 Longitudes = tuple[Longitude, Longitude]
+Years = Annotated[tuple[int, int], AfterValidator(_first_before_last)]
+Cells = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
+Correctable = Literal["climatology", "damped_persistence", "linear_inverse_model", "mean_damped_inverse"]
+
 MAX_SEED = 2**32 - 1
+TWINS = ("twin", "daymet_twin")
 BASELINES = (
     "climatology",
     "climatology_trend",
@@ -67,8 +78,10 @@ class JoinConfig(Section):
 class SourceConfig(Section):
     """Where the archive files come from."""
 
-    kind: Literal["twin", "psl", "path"] = Field(
-        "twin", description="twin: made from resources/sst_twin.nc; psl: downloaded; path: files you have"
+    kind: Literal["twin", "daymet_twin", "psl", "path"] = Field(
+        "twin",
+        description="twin: made from resources/sst_twin.nc; daymet_twin: synthetic yearly DayMet files; psl: "
+        "downloaded; path: files you have",
     )
     files: tuple[str, ...] = Field(
         (), description="path only: files or glob patterns, relative to the working directory, then to $PODNAS_DATA"
@@ -80,12 +93,22 @@ class SourceConfig(Section):
         description="path only: address where the files are published; with {year} in it (a query to the publisher's "
         "subset service), the years missing here are downloaded, without it, it is named in the error",
     )
-    download_years: tuple[int, int] | None = Field(
+    download_years: Years | None = Field(
         None, description="path only: first and last year to download; the * in source.files stands for the year"
     )
     variable: str = Field("sst", description="name of the variable in the files")
     residual_seed: int = Field(
-        1981, ge=0, le=MAX_SEED, description="twin only: seed of the spatially correlated residual"
+        1981,
+        ge=0,
+        le=MAX_SEED,
+        description="twins only: seed of the spatially correlated residual; of DayMet's modes, relief and weather",
+    )
+    years: Years | None = Field(None, description="daymet_twin only: first and last year made")
+    rows: Cells | None = Field(
+        None, description="daymet_twin only: first and last-plus-one row of the 1 km grid, from the north (null: all)"
+    )
+    columns: Cells | None = Field(
+        None, description="daymet_twin only: first and last-plus-one column of it, from the west (null: all)"
     )
     captured_variance: Fraction = Field(0.92, description="twin only: share of variance the five modes hold")
     ice: Fraction | None = Field(
@@ -111,8 +134,15 @@ class SourceConfig(Section):
             raise ValueError(
                 "source.download_years needs one pattern in source.files, its name with one * for the year"
             )
-        if self.download_years[0] > self.download_years[1]:
-            raise ValueError(f"source.download_years is {self.download_years}; give the first year first")
+        return self
+
+    @model_validator(mode="after")
+    def _what_a_daymet_twin_covers(self) -> SourceConfig:
+        given = [name for name in ("years", "rows", "columns") if getattr(self, name) is not None]
+        if self.kind != "daymet_twin" and given:
+            raise ValueError(f"source.{given[0]} goes with kind: daymet_twin only (kind is {self.kind}); remove it")
+        if self.kind == "daymet_twin" and self.years is None:
+            raise ValueError("kind: daymet_twin needs source.years: [first, last]")
         return self
 
 
@@ -164,7 +194,9 @@ class PodConfig(Section):
     weights: Literal["area", "none"] = Field("area", description="inner product: cell area, or none as in SC20")
     train_last: date = Field(description="start of the last week that the mean and the modes may see")
     coefficients: Literal["projected", "released"] = Field(
-        "projected", description="projected: on this basis; released: those of resources/sst_twin.nc (SC20's own)"
+        "projected",
+        description="projected: on this basis; released: those that the twin was made "
+        "from (SC20's own of resources/sst_twin.nc; DayMet's of $PODNAS_DATA, or of a seasonal model without it)",
     )
     precision: Literal["float64", "float32"] = Field(
         "float64",
@@ -246,6 +278,14 @@ class TrainingConfig(Section):
     input_noise: float = Field(0.0, ge=0, le=10, description="standard deviation of noise on standardised inputs")
     lead_weights: tuple[Annotated[float, Field(ge=0)], ...] | None = Field(
         None, description="weight of each lead in the loss, scaled to a mean of 1; null: all alike"
+    )
+    corrects: Correctable | None = Field(
+        None,
+        description="simple forecast, fitted on the weeks that a network fits on, whose error networks forecast "
+        "from anomalies; null: they forecast the coefficients themselves",
+    )
+    climatology_harmonics: int = Field(
+        3, ge=1, le=6, description="with corrects only: annual harmonics of the climatology of these anomalies"
     )
     engine: Literal["auto", "kernels", "stacked", "keras"] = Field(
         "auto",
@@ -403,6 +443,22 @@ class EnsembleConfig(Section):
     seed: int = Field(1, ge=0, le=MAX_SEED, description="seed of the retrained networks")
 
 
+class TransferConfig(Section):
+    """Architectures found on other data, retrained here beside those searched here and random ones."""
+
+    catalogue: str | None = Field(
+        None,
+        description="catalogue.json of another experiment's networks, relative to the working directory; null: none",
+    )
+    label: str = Field("found elsewhere", description="words on figures for the catalogue's architectures")
+    architectures: int = Field(
+        5, ge=1, description="of each of the three groups; a multiple of windows.validation_blocks"
+    )
+    seeds: int = Field(10, ge=2, description="times that each group is trained, each with seeds paired among groups")
+    seed: int = Field(3, ge=0, le=MAX_SEED, description="seed of these seeds and of the random architectures")
+    epochs: int = Field(20, ge=1, description="epochs, of which the best by validation is kept")
+
+
 class RegionConfig(Section):
     """A box over which scores are given in physical units."""
 
@@ -467,6 +523,7 @@ class ExperimentConfig(Section):
     training: TrainingConfig = TrainingConfig()
     search: SearchConfig = SearchConfig()
     ensemble: EnsembleConfig = EnsembleConfig()
+    transfer: TransferConfig = TransferConfig()
     verify: VerifyConfig = VerifyConfig()
     resources: ResourcesConfig = ResourcesConfig()
 
@@ -481,11 +538,14 @@ class ExperimentConfig(Section):
                     f"pod.train_last is {self.pod.train_last}, inside the test period of protocol {protocol.name}; "
                     f"set pod.train_last <= {protocol.train_last}, or the modes have seen the test weeks"
                 )
-        if self.pod.coefficients == "released" and self.source.kind != "twin":
+        if self.pod.coefficients == "released" and self.source.kind not in TWINS:
             raise ValueError(
-                f"pod.coefficients: released goes with source.kind: twin (it is {self.source.kind}); with real fields "
+                f"pod.coefficients: released goes with source.kind: {' or '.join(TWINS)} (it is {self.source.kind}); "
+                "with real fields "
                 "set pod.coefficients: projected, since the released modes are only estimates"
             )
+        if self.pod.coefficients == "released" and self.source.kind == "daymet_twin":
+            self._check_daymet_released()
         if self.windows.inputs != self.windows.outputs:
             raise ValueError(
                 f"windows have {self.windows.inputs} inputs and {self.windows.outputs} outputs; networks of the SC20 "
@@ -504,6 +564,13 @@ class ExperimentConfig(Section):
             )
         return self
 
+    def _check_daymet_released(self) -> None:
+        if self.source.variable != "tmax" or self.pod.modes is None:
+            raise ValueError(
+                f"DayMet's released coefficients are of tmax and need a number of modes (source.variable is "
+                f"{self.source.variable}, pod.modes {self.pod.modes}); set both, or pod.coefficients: projected"
+            )
+
     @model_validator(mode="after")
     def _search_feeds_the_ensemble(self) -> ExperimentConfig:
         steps = self.search.two_step
@@ -512,6 +579,23 @@ class ExperimentConfig(Section):
             raise ValueError(
                 f"ensemble.members is {self.ensemble.members}, but the last step of the search makes {finished} "
                 "trials; raise search.trials (or search.two_step.top), or lower ensemble.members"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _transfer_holds_every_block_out(self) -> ExperimentConfig:
+        count, blocks = self.transfer.architectures, self.windows.validation_blocks
+        if self.transfer.catalogue is None:
+            return self
+        if count % blocks:
+            raise ValueError(
+                f"transfer.architectures is {count}, but each of the windows.validation_blocks = {blocks} is held out "
+                f"alike; set it to {max(1, round(count / blocks)) * blocks}"
+            )
+        if count > self.ensemble.members:
+            raise ValueError(
+                f"transfer.architectures is {count}, but this experiment's own catalogue has ensemble.members = "
+                f"{self.ensemble.members}; raise that, or lower transfer.architectures"
             )
         return self
 

@@ -11,7 +11,15 @@ import pytest
 import xarray as xr
 
 from podnas import artifacts, windows
-from podnas.config import BASELINES, BaselinesConfig, EnsembleConfig, PodConfig, SearchConfig, TrainingConfig
+from podnas.config import (
+    BASELINES,
+    BaselinesConfig,
+    EnsembleConfig,
+    PodConfig,
+    SearchConfig,
+    TrainingConfig,
+    TransferConfig,
+)
 from podnas.networks import engines
 from podnas.networks.evaluate import PopulationEvaluator
 from podnas.networks.population import Arrays
@@ -115,14 +123,37 @@ def learnt(series: xr.Dataset, folder: Path) -> dict[str, object]:
     adaptor("search").main(
         train, folder / "trials.parquet", folder / "logs", searched, settings, CONFIG, "test", "code", 1
     )
-    catalogue, few = folder / "catalogue.json", EnsembleConfig(members=1, epochs=1)
+    catalogue, few = folder / "catalogue.json", EnsembleConfig(members=2, epochs=1)
     adaptor("retrain").main(train, folder / "trials.parquet", catalogue, few, settings, CONFIG, "test", "code", 1)
     ensemble = (paths["recurrent_ensemble"], paths["recurrent_best"])
-    adaptor("ensemble").main(train, test_inputs, catalogue, *ensemble, CONFIG)
+    adaptor("ensemble").main(train, test_inputs, catalogue, *ensemble)
+    study = (folder / "transfer.nc", folder / "transfer_validation.nc", folder / "transfer_networks.json")
+    adaptor("transfer").main(
+        train,
+        test_inputs,
+        (catalogue, catalogue),
+        study,
+        folder / "transferred",
+        TransferConfig(architectures=2, seeds=2, epochs=1),
+        settings.model_copy(update={"corrects": "damped_persistence"}),
+        CONFIG,
+        BaselinesConfig(),
+        "test",
+        "code",
+        1,
+    )
+    validated = artifacts.read_transfer_validation(study[1])
+    networks = [
+        {key: one[key] for key in ("group", "seed", "validation_r2", "best_epoch")}
+        for one in artifacts.read_json(study[2])["networks"]
+    ]
     trials = artifacts.read_table(folder / "trials.parquet")[["point", "loss"]]
-    (member,) = artifacts.read_json(catalogue)["members"]
-    chosen = {key: member[key] for key in ("point", "seed", "validation_r2", "best_epoch")}
-    return {"trials": trials.to_dict("list"), "member": chosen} | {name: fitted(path) for name, path in paths.items()}
+    members = artifacts.read_json(catalogue)["members"]
+    chosen = [{key: one[key] for key in ("point", "seed", "validation_r2", "best_epoch")} for one in members]
+    transfer = {name: validated[name].values.tolist() for name in ("forecast", "baseline")} | {"networks": networks}
+    return {"trials": trials.to_dict("list"), "members": chosen, "transfer": transfer} | {
+        name: fitted(path) for name, path in paths.items()
+    }
 
 
 def fitted(prediction: Path) -> list[float]:

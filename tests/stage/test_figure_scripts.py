@@ -52,6 +52,7 @@ def folder(tmp_path_factory):
     artifacts.write_table(folder / "scores.parquet", made.scores(SHAPE))
     artifacts.write_table(folder / "trials.parquet", made.trials())
     artifacts.write_maps(folder / "maps.nc", made.maps(SHAPE))
+    artifacts.write_json(folder / "transfer.json", made.transfer(SHAPE))
     artifacts.write_windows(folder / "train.nc", windows(artifacts.TRAINING, 412), artifacts.TRAINING)
     artifacts.write_windows(folder / "test_inputs.nc", windows(artifacts.INPUTS, 270), artifacts.INPUTS)
     return folder
@@ -86,6 +87,7 @@ def arguments(folder, name):
         "events": lambda: (folder / "maps.nc", figure),
         "rmse_map": lambda: (folder / "maps.nc", figure),
         "probes": lambda: (folder / "maps.nc", figure),
+        "transfer": lambda: (folder / "transfer.json", figure),
     }[name]()
 
 
@@ -103,7 +105,8 @@ def test_adaptor_writes_a_picture_that_is_not_blank(folder, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_figure_has_a_caption_and_a_rule(name):
-    rules = (ROOT / "workflow" / "rules" / "figures.smk").read_text(encoding="utf-8")
+    files = (ROOT / "workflow" / "rules").glob("*.smk")
+    rules = "".join(file.read_text(encoding="utf-8") for file in files)
     assert f"rule figure_{name}:" in rules
     assert f'caption="../report/{name}.rst"' in rules
     assert (ROOT / "workflow" / "report" / f"{name}.rst").read_text(encoding="utf-8").strip()

@@ -26,6 +26,7 @@ from podnas.figures import (
     style,
     timelines,
     trajectory,
+    transfer,
     two_step,
 )
 from podnas.networks import space
@@ -60,6 +61,7 @@ DRAWN = {
     "rmse_map": lambda shape: rmse_map.draw(made.maps(shape), *BOTH, [made.STAMP]),
     "probes": lambda shape: probes.draw(made.maps(shape), BOTH, [made.STAMP]),
     "methods": lambda shape: methods.draw(made.scores(shape), reported.SC20, [made.STAMP]),
+    "transfer": lambda shape: transfer.draw(made.transfer(shape)),
 }
 # number of panels, colour bars left out: globe of 5 modes and 8 leads, box of 3 modes, 1 mode and 1 lead
 PANELS = {
@@ -75,6 +77,7 @@ PANELS = {
     "rmse_map": (3, 3, 3),
     "probes": (6, 6, 6),
     "methods": (2, 2, 2),
+    "transfer": (4, 4, 4),
 }
 SHAPES = {"globe": made.GLOBE, "box": made.BOX, "least": made.LEAST}
 # the box for what is drawn as maps or by mode, the least shape for what hangs on leads and modes
@@ -85,6 +88,7 @@ ELSEWHERE = {
     "events": (1,),
     "rmse_map": (1,),
     "methods": (2,),
+    "transfer": (2,),
 }
 KEYS = [(name, place) for name in DRAWN for place in (0, *ELSEWHERE.get(name, ()))]
 CASES = [pytest.param(name, place, id=f"{name}-{list(SHAPES)[place]}") for name, place in KEYS]

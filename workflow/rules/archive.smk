@@ -1,5 +1,4 @@
-# archive files: made as a twin, taken from PSL, downloaded for a region, or at hand
-from podnas.data import archive as archives
+"""Archive files: made as a twin, taken from PSL, downloaded for a region, or at hand."""
 
 ARCHIVE = archives.plan(EXPERIMENT.source, f"{RESULTS}/archive")
 
@@ -8,7 +7,7 @@ if EXPERIMENT.source.kind == "twin":
 else:
     ARCHIVE_INPUT = {}
 
-if EXPERIMENT.source.kind != "path":
+if EXPERIMENT.source.kind in ("twin", "psl"):
 
     rule archive:
         input:
@@ -34,7 +33,34 @@ if EXPERIMENT.source.kind != "path":
             "../scripts/archive.py"
 
 
-if ARCHIVE.template is not None:
+if EXPERIMENT.source.kind == "daymet_twin":
+
+    rule daymet_twin:
+        input:
+            # real coefficients and mask, where the data folder has them
+            **synthetic_daymet.at_hand(archives.data_folder()),
+            table="resources/sst_twin.nc",
+        output:
+            file=ARCHIVE.template,
+        log:
+            f"{RESULTS}/logs/daymet_twin.{{year}}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/daymet_twin.{{year}}.tsv"
+        wildcard_constraints:
+            year=r"\d{4}",
+        conda:
+            "../../envs/podnas.yaml"
+        threads: 1
+        resources:
+            mem_mb=EXPERIMENT.resources.field_mem_mb,
+            runtime=EXPERIMENT.resources.minutes,
+        params:
+            config=section("source"),
+            code=code("daymet_twin"),
+        script:
+            "../scripts/daymet_twin.py"
+
+elif ARCHIVE.template is not None:
 
     rule download:
         output:

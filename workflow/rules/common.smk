@@ -2,6 +2,8 @@
 
 from podnas import config as podnas_config
 from podnas import artifacts, locks, provenance, windows
+from podnas.data import archive as archives
+from podnas.data import synthetic_daymet
 
 locks.guard(workflow.exec_mode.name)
 
@@ -44,9 +46,18 @@ def seeds():
         "manual networks": EXPERIMENT.baselines.lstm_seed,
         "trees": EXPERIMENT.baselines.trees_seed,
     }
-    if EXPERIMENT.source.kind == "twin":
+    if EXPERIMENT.source.kind in podnas_config.TWINS:
         named["twin residual"] = EXPERIMENT.source.residual_seed
     return ", ".join(f"{name} {seed}" for name, seed in named.items())
+
+
+def coefficients_kind():
+    """What the coefficients are, as every forecast and figure says."""
+    if not RELEASED:
+        return windows.PROJECTED
+    if EXPERIMENT.source.kind == "twin" or synthetic_daymet.real_coefficients(archives.data_folder()):
+        return "real, as released"
+    return f"synthetic, of a seasonal model (seed {EXPERIMENT.source.residual_seed})"
 
 
 def stamp(protocol):
@@ -54,7 +65,7 @@ def stamp(protocol):
     periods = EXPERIMENT.protocol(protocol)
     return {
         "experiment": EXPERIMENT.experiment,
-        "coefficients": "real, as released" if RELEASED else windows.PROJECTED,
+        "coefficients": coefficients_kind(),
         "protocol": protocol,
         "train_period": f"{periods.train_first} to {periods.train_last}",
         "test_period": f"{periods.test_first} to {periods.test_last}",
@@ -74,6 +85,7 @@ def figure_files():
     drawn += ["probes"] if EXPERIMENT.verify.probes else []
     drawn += ["two_step"] if EXPERIMENT.search.two_step else []
     drawn += ["pareto"] if EXPERIMENT.search.second_objective else []
+    drawn += ["transfer"] if EXPERIMENT.transfer.catalogue else []
     names = ["spectrum", "modes"] + [f"{name}_{protocol}" for protocol in PROTOCOLS for name in drawn]
     names += [f"events_{protocol}" for protocol in PROTOCOLS if EXPERIMENT.events(protocol)]
     return [f"{RESULTS}/figures/{name}.png" for name in names] + search_reports()

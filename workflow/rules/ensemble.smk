@@ -19,7 +19,6 @@ rule ensemble:
         mem_mb=EXPERIMENT.resources.network_mem_mb,
         runtime=EXPERIMENT.resources.minutes,
     params:
-        config=section("windows"),
         code=code("ensemble"),
     script:
         "../scripts/ensemble.py"

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from podnas import artifacts, provenance, windows
-from podnas.config import WindowsConfig
 from podnas.ensemble import combine
-from podnas.networks import store
-from podnas.networks.build import predict
+from podnas.networks import corrections, store
+from podnas.networks.recipe import Recipe
 
 
 def main(
@@ -15,18 +14,19 @@ def main(
     catalogue: Path,
     ensemble: Path,
     best: Path,
-    window: WindowsConfig,
 ) -> None:
     dataset = artifacts.read_windows(train, artifacts.TRAINING)
     test = artifacts.read_windows(test_inputs, artifacts.INPUTS)
     periods = [windows.inputs(part, windows.scaler(dataset)) for part in (dataset, test)]
-    catalogued = artifacts.read_json(catalogue)["members"]
-    # the output scale may be a hyperparameter of the search: each member has its own
-    networks = [
-        (store.load(catalogue.parent / member["file"]), member["recipe"]["settings"]["output_scale"])
-        for member in catalogued
-    ]
-    members = [[predict(network, inputs, window, scale) for network, scale in networks] for inputs in periods]
+    data = windows.training(dataset)
+    members: list[list[windows.Array]] = [[], []]
+    for member in artifacts.read_json(catalogue)["members"]:
+        network = store.load(catalogue.parent / member["file"])
+        # settings may be hyperparameters of the search: each member has its own
+        recipe = Recipe.of(member["recipe"])
+        correction = corrections.of_block(data, recipe, member["held_out_block"])
+        for forecasts, inputs in zip(members, periods, strict=True):
+            forecasts.append(corrections.predict(network, inputs, recipe, correction))
     for path, forecasts in (
         (ensemble, (combine.mean(members[0]), combine.mean(members[1]))),
         (best, (members[0][0], members[1][0])),
@@ -42,5 +42,4 @@ if __name__ == "__main__":
             Path(snakemake.input.catalogue),
             Path(snakemake.output.recurrent_ensemble),
             Path(snakemake.output.recurrent_best),
-            WindowsConfig.model_validate(snakemake.params.config),
         )

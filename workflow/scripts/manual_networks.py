@@ -5,8 +5,7 @@ from pathlib import Path
 
 from podnas import artifacts, provenance, windows
 from podnas.config import BaselinesConfig, TrainingConfig, WindowsConfig
-from podnas.networks import engines
-from podnas.networks.build import predict
+from podnas.networks import corrections, engines
 from podnas.networks.lanes import Lanes
 from podnas.networks.recipe import Recipe
 from podnas.networks.retrain import held_out, job, model
@@ -29,7 +28,7 @@ def main(
     data, inputs = windows.training(dataset), windows.inputs(test, windows.scaler(dataset))
     recipe = Recipe(training, window, config.lstm_epochs, keep_best=True)
     points = {units: stacked_lstm(units, config.lstm_layers) for units in predictions}
-    arrays = held_out(data, recipe, block=-1)
+    arrays, correction = held_out(data, recipe, block=-1), corrections.of_block(data, recipe, block=-1)
     jobs = {units: job(point, config.lstm_seed, arrays, recipe) for units, point in points.items()}
     engine = engines.choose(training, workers, lambda: list(jobs.values()))
     progress = Progress(f"manual networks {name}", len(predictions))
@@ -40,7 +39,7 @@ def main(
         for _ in jobs:
             done = lanes.finished()
             network = model(points[done.key], done.state, data, recipe)
-            forecasts = [predict(network, part, window, training.output_scale) for part in (data.inputs, inputs)]
+            forecasts = [corrections.predict(network, part, recipe, correction) for part in (data.inputs, inputs)]
             artifacts.write_prediction(predictions[done.key], windows.prediction(dataset, test, forecasts))
             r2 = done.state.validation_r2()
             progress.step(f"lstm_{done.key}: validation r2_mean {r2:.3f} in {done.seconds:.0f} s")

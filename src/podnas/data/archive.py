@@ -21,6 +21,7 @@ LOG = logging.getLogger(__name__)
 
 WEEKLY_FILES = ("sst.wkmean.1981-1989.nc", "sst.wkmean.1990-present.nc")
 MASK_FILE = "lsmask.nc"
+DAYMET_FILE = "daymet_v4_daily_na_{variable}_{year}.nc"
 PSL_ADDRESS = "https://downloads.psl.noaa.gov/Datasets/noaa.oisst.v2"
 
 
@@ -28,7 +29,7 @@ PSL_ADDRESS = "https://downloads.psl.noaa.gov/Datasets/noaa.oisst.v2"
 class Plan:
     """Paths of the files of the field and of their mask.
 
-    `template`: path with {year} in it of the files that are downloaded year by year; None where none are.
+    `template`: path with {year} in it of the files that are downloaded or made year by year; None where none are.
     """
 
     files: tuple[str, ...]
@@ -47,6 +48,8 @@ def plan(source: SourceConfig, folder: str) -> Plan:
 
     ValueError where files are neither at hand nor to be downloaded: names pattern, places and remedy.
     """
+    if source.kind == "daymet_twin":
+        return _daymet_twin(source, folder)
     if source.kind != "path":
         return Plan(tuple(f"{folder}/{name}" for name in WEEKLY_FILES), f"{folder}/{MASK_FILE}")
     mask = None if source.mask is None else str(_resolve(source.mask, source)[0])
@@ -54,6 +57,18 @@ def plan(source: SourceConfig, folder: str) -> Plan:
         chosen = [path for pattern in source.files for path in _resolve(pattern, source)]
         return Plan(tuple(str(path) for path in dict.fromkeys(chosen)), mask)
     return _with_downloads(source, folder, source.download_years, mask)
+
+
+def _daymet_twin(source: SourceConfig, folder: str) -> Plan:
+    template = f"{folder}/{DAYMET_FILE.format(variable=source.variable, year='{year}')}"
+    return Plan(tuple(template.format(year=year) for year in years_made(source)), None, template)
+
+
+def years_made(source: SourceConfig) -> range:
+    """Years of a DayMet twin."""
+    if source.years is None:
+        raise ValueError(f"source.kind {source.kind} has no source.years")
+    return range(source.years[0], source.years[1] + 1)
 
 
 def _with_downloads(source: SourceConfig, folder: str, years: tuple[int, int], mask: str | None) -> Plan:

@@ -26,6 +26,7 @@ from scipy import fft, ndimage
 
 from podnas import artifacts
 from podnas.data import twin
+from podnas.data.archive import DAYMET_FILE
 from podnas.data.lambert import Lambert
 
 Floats = NDArray[np.float32]
@@ -212,7 +213,39 @@ def coefficients(model: Land, year: int) -> NDArray[np.floating[Any]]:
         first, last = REAL_YEARS
         real: NDArray[np.floating[Any]] = model.coefficients[(year - first) % (last - first + 1)]
         return real
-    generator = np.random.default_rng((model.seed, year))
+    return _seasonal(model.seed, year)
+
+
+def series(data_folder: Path | None, years: Iterable[int], seed: int) -> NDArray[np.floating[Any]]:
+    """Daily coefficients (year, 365, MODES) that the files of these years and this seed are made from.
+
+    Raises ValueError for a year outside REAL_YEARS where the real coefficients are at hand: they would repeat.
+    """
+    path = real_coefficients(data_folder)
+    if path is None:
+        return np.stack([_seasonal(seed, year) for year in years])
+    known, wanted = range(REAL_YEARS[0], REAL_YEARS[1] + 1), list(years)
+    if outside := [year for year in wanted if year not in known]:
+        raise ValueError(
+            f"{path} has the years {known[0]} to {known[-1]}, not {outside[0]}; choose source.years within them"
+        )
+    return _real_coefficients(path)[[year - known[0] for year in wanted]]
+
+
+def real_coefficients(data_folder: Path | None) -> Path | None:
+    """The file of DayMet's real coefficients, where the data folder has it."""
+    return _at_hand(data_folder, DATA_FILES[0])
+
+
+def at_hand(data_folder: Path | None) -> dict[str, str]:
+    """The files of real coefficients and of the real mask that the data folder has: their paths by their names."""
+    found = {name: _at_hand(data_folder, name) for name in DATA_FILES}
+    return {name.partition(".")[0]: str(path) for name, path in found.items() if path is not None}
+
+
+def _seasonal(seed: int, year: int) -> NDArray[np.floating[Any]]:
+    """The seasonal model's coefficients of a year (365, MODES)."""
+    generator = np.random.default_rng((seed, year))
     spread = STRENGTH * np.arange(1, MODES + 1) ** -DECAY
     out = np.empty((DAYS, MODES))
     state = generator.standard_normal(MODES)
@@ -275,7 +308,7 @@ def _between(cells: NDArray[np.int64], length: int) -> tuple[NDArray[np.int64], 
 
 def name(variable: str, year: int) -> str:
     """File name of the archive."""
-    return f"daymet_v4_daily_na_{variable}_{year}.nc"
+    return DAYMET_FILE.format(variable=variable, year=year)
 
 
 def days_of(year: int, count: int = DAYS) -> NDArray[np.datetime64]:

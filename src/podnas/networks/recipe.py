@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,12 @@ class Recipe:
         """The recipe as JSON."""
         sections = {"settings": self.settings.model_dump(mode="json"), "windows": self.windows.model_dump(mode="json")}
         return {**sections, "epochs": self.epochs, "keep_best": self.keep_best}
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Recipe:
+        """A recipe from its record."""
+        settings = TrainingConfig.model_validate(record["settings"])
+        return cls(settings, WindowsConfig.model_validate(record["windows"]), record["epochs"], record["keep_best"])
 
 
 def network_seed(seed: int, number: int) -> int:

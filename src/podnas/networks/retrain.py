@@ -13,13 +13,13 @@ import keras
 import tensorflow as tf
 
 from podnas import artifacts
-from podnas.networks import build, checkpoint, population, space, store
+from podnas.networks import build, checkpoint, corrections, population, space, store
 from podnas.networks.engines import Engine
 from podnas.networks.lanes import Finished, Lanes
 from podnas.networks.population import Arrays, Job, Member, State
 from podnas.networks.recipe import Recipe, network_seed
 from podnas.networks.space import Point, parameter_count
-from podnas.windows import Inputs, Training, channels, fold
+from podnas.windows import Inputs, Training, channels
 
 CHECKPOINT_EPOCHS = 25  # a killed run loses at most so many of each member under way
 Report = Callable[[Mapping[str, Any]], None]
@@ -86,8 +86,8 @@ def _next_slice(whole: Job, recipe: Recipe) -> Job:
 
 
 def held_out(data: Training, recipe: Recipe, block: int) -> Arrays:
-    """The windows, one validation block held out."""
-    return population.arrays(fold(data, recipe.windows, block), recipe)
+    """The windows as networks see them, one validation block held out."""
+    return population.arrays(corrections.fold(data, recipe, block), recipe)
 
 
 def job(point: Point, seed: int, arrays: Arrays, recipe: Recipe) -> Job:

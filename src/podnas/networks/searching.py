@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from podnas import artifacts, locks, windows
 from podnas.config import SearchConfig, TrainingConfig, WindowsConfig
-from podnas.networks import engines, population, space
+from podnas.networks import corrections, engines, population, space
 from podnas.networks.engines import Engine
 from podnas.networks.evaluate import PopulationEvaluator
 from podnas.networks.population import Job as Training
@@ -47,8 +47,8 @@ class Data:
     def __init__(self, train: Path, config: SearchConfig, training: TrainingConfig, window: WindowsConfig) -> None:
         series = windows.training(artifacts.read_windows(train, artifacts.TRAINING))
         self.hash = windows.content_hash(series)
-        self.held: Fold = windows.fold(series, window, block=-1)
         self.recipe = Recipe(training, window, config.epochs, keep_best=False)
+        self.held: Fold = corrections.fold(series, self.recipe, block=-1)
         self.config = config
 
     def engine(self, workers: int) -> Engine:

@@ -1,0 +1,76 @@
+"""Networks that correct a simple forecast: they see anomalies and give what the simple forecast is wrong by.
+
+Everything is fitted on the weeks that a network fits on, never on those that it is judged by.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import keras
+
+from podnas import windows
+from podnas.baselines import methods
+from podnas.baselines.climatology import Climatology
+from podnas.baselines.forecaster import Forecaster
+from podnas.config import BaselinesConfig
+from podnas.networks import build
+from podnas.networks.recipe import Recipe
+from podnas.windows import Array, Fold, Inputs, Training
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A climatology, a simple forecast, and the standard deviation of each mode's anomalies (modes,)."""
+
+    climatology: Climatology
+    simple: Forecaster
+    scale: Array
+
+    def remove(self, data: Training) -> Training:
+        """Weeks and inputs as anomalies, targets as errors of the simple forecast, in standard deviations."""
+        return replace(
+            data,
+            series=(data.series - self.climatology.at(data.series_centres)) / self.scale,
+            inputs=self.anomalies(data.inputs),
+            targets=(data.targets - self.simple.predict(data.inputs)) / self.scale,
+        )
+
+    def anomalies(self, inputs: Inputs) -> Inputs:
+        """Inputs of the networks."""
+        return replace(inputs, values=(inputs.values - self.climatology.at(inputs.centres)) / self.scale)
+
+    def add(self, output: Array, inputs: Inputs) -> Array:
+        """A network's output (n, leads, modes) as a forecast in standardised coefficients."""
+        forecast: Array = self.simple.predict(inputs) + output * self.scale
+        return forecast
+
+
+def fit(data: Training, recipe: Recipe) -> Correction | None:
+    """What networks of this recipe correct, from the weeks fitted on; None where they forecast the coefficients."""
+    settings = recipe.settings
+    if settings.corrects is None:
+        return None
+    config = BaselinesConfig(climatology_harmonics=settings.climatology_harmonics)
+    climatology = Climatology(settings.climatology_harmonics).fit(data)
+    simple = methods.build(settings.corrects, config, recipe.windows).fit(data)
+    return Correction(climatology, simple, (data.series - climatology.at(data.series_centres)).std(axis=0))
+
+
+def of_block(whole: Training, recipe: Recipe, block: int) -> Correction | None:
+    """What a network corrects that holds this block out."""
+    return fit(windows.fold(whole, recipe.windows, block).fit, recipe)
+
+
+def fold(whole: Training, recipe: Recipe, block: int) -> Fold:
+    """The fold of a network that holds this block out, as the network is to see it."""
+    held = windows.fold(whole, recipe.windows, block)
+    correction = fit(held.fit, recipe)
+    return held if correction is None else Fold(correction.remove(held.fit), correction.remove(held.validate))
+
+
+def predict(network: keras.Model, inputs: Inputs, recipe: Recipe, correction: Correction | None) -> Array:
+    """Standardised forecasts of n windows: (n, leads, modes)."""
+    seen = inputs if correction is None else correction.anomalies(inputs)
+    output = build.predict(network, seen, recipe.windows, recipe.settings.output_scale)
+    return output if correction is None else correction.add(output, inputs)

@@ -1,0 +1,68 @@
+"""Differences between two forecasts of the same weeks, with intervals: the paired circular block bootstrap.
+
+Politis and Romano (1992): blocks of consecutive initial dates are drawn with replacement, the record closed to a
+circle, so that neighbouring weeks stay together; both forecasts are scored on the same blocks.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from podnas.windows import Array
+
+RESAMPLES = 2000
+BLOCK_WEEKS = 52
+LEVEL = 0.9
+
+
+def counts(weeks: int, block_weeks: int, resamples: int = RESAMPLES, seed: int = 0) -> Array:
+    """How often each of `weeks` initial dates stands in each resample: (resamples, weeks).
+
+    The last block is cut, so that each resample has as many dates as there are. Raises ValueError where no block fits.
+    """
+    if not 1 <= block_weeks <= weeks:
+        raise ValueError(f"blocks of {block_weeks} weeks do not fit into {weeks} initial dates; take shorter blocks")
+    random = np.random.default_rng(seed)
+    starts = random.integers(weeks, size=(resamples, -(-weeks // block_weeks)))
+    drawn = (starts[..., None] + np.arange(block_weeks)).reshape(resamples, -1)[:, :weeks] % weeks
+    return np.stack([np.bincount(row, minlength=weeks) for row in drawn])
+
+
+def scores(forecast: Array, truth: Array, climatology: Array, drawn: Array) -> dict[str, Array]:
+    """r2_mean, skill_clim and skill_lead_1 of a forecast (n, leads, modes) on each resample (resamples, n)."""
+
+    def sums(values: Array) -> Array:
+        flat: Array = drawn @ values.reshape(len(values), -1)
+        return flat.reshape(len(drawn), *values.shape[1:])
+
+    number = drawn.sum(axis=1)[:, None, None]
+    error, simple = sums((forecast - truth) ** 2), sums((climatology - truth) ** 2)
+    about_mean = sums(truth**2) - sums(truth) ** 2 / number
+    skill = 1 - error / simple
+    return {
+        "r2_mean": (1 - error / about_mean).mean(axis=(1, 2)),
+        "skill_clim": skill.mean(axis=(1, 2)),
+        "skill_lead_1": skill[:, 0].mean(axis=1),
+    }
+
+
+def difference(
+    ours: Array, theirs: Array, truth: Array, climatology: Array, block_weeks: int = BLOCK_WEEKS
+) -> dict[str, dict[str, float]]:
+    """Ours less theirs in each score: its value, and the 90 % interval over resamples."""
+    drawn = counts(len(truth), block_weeks)
+    once = np.ones((1, len(truth)))
+    both = [[scores(one, truth, climatology, rows) for rows in (once, drawn)] for one in (ours, theirs)]
+    made = {}
+    for name in both[0][0]:
+        value = float(both[0][0][name][0] - both[1][0][name][0])
+        low, high = np.quantile(both[0][1][name] - both[1][1][name], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        made[name] = {"difference": value, "low": float(low), "high": float(high)}
+    return made
+
+
+def verdict(interval: dict[str, float]) -> str:
+    """'better' or 'worse' where the interval leaves zero out, else 'tie'."""
+    if interval["low"] > 0:
+        return "better"
+    return "worse" if interval["high"] < 0 else "tie"
