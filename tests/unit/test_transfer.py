@@ -123,14 +123,14 @@ def test_the_better_group_is_told_and_so_are_baselines_that_are_beaten():
     assert found["best_baseline"] == "damped_persistence"
     between = {tuple(one["groups"]): one for one in found["between_groups"]}
     single = between["transferred", "random"]["single"]["skill_clim"]
-    # errors of variance .25 and 1 against a truth of variance 1
-    assert single["difference"] == pytest.approx(0.75, abs=0.03)
+    # errors of variance .25 and 1 against a truth of variance 1, on 120 weeks
+    assert single["difference"] == pytest.approx(0.75, abs=0.1)
     assert single["verdict"] == "better"
     assert single["p_wilcoxon"] < 0.01
     assert found["from_baselines"]["transferred"]["damped_persistence"]["skill_clim"]["verdict"] == "better"
     ensemble = found["test"]["ensemble"]["random"]["skill_clim"]
     # the mean of 20 networks that err by 1 independently errs by a variance of 1 / 20
-    assert ensemble == pytest.approx(0.95, abs=0.01)
+    assert ensemble == pytest.approx(0.95, abs=0.02)
     assert set(found["from_best_baseline"]["random"]) == {"26", "52", "104"}
 
 

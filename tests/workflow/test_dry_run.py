@@ -16,7 +16,12 @@ EXPERIMENTS = sorted((ROOT / "config" / "experiments").glob("*.yaml"))
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return checkout(tmp_path_factory.mktemp("fresh"))
+    folder = checkout(tmp_path_factory.mktemp("fresh"))
+    # what another experiment has made before: a dry run asks only whether it is there
+    catalogue = folder / "results/sst/networks/long/catalogue.json"
+    catalogue.parent.mkdir(parents=True)
+    catalogue.write_text("{}")
+    return folder
 
 
 @pytest.mark.parametrize("experiment", [None, *EXPERIMENTS], ids=lambda file: file.stem if file else "default")

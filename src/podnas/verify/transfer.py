@@ -94,7 +94,7 @@ def _replicates(values: Array, truth: Array, climatology: Array) -> list[Scores]
 
 def _validation(held: xr.Dataset, standard: Scaler) -> dict[str, Any]:
     truth = standard.forward(held.truth.values)
-    made = {str(name): standard.forward(held.baseline.sel(method=name).values) for name in held["method"].values}
+    made = {str(name): standard.forward(held.baseline.sel({"method": name}).values) for name in held["method"].values}
     groups = {str(group): standard.forward(held.forecast.sel(group=group).values) for group in held.group.values}
     climatology = made[REFERENCE]
     return {
