@@ -46,7 +46,7 @@ def draw(found: Mapping[str, Any]) -> Figure:
     _seeds(seeds, found["test"]["single"], looks)
     style.title(seeds, 2, "single networks, mean of a seed, test weeks", inches=2.6)
     _differences(differences, found["from_baselines"], looks, simple)
-    style.title(differences, 3, "ensemble less baseline, test weeks: skill, 90 % interval", inches=4)
+    style.title(differences, 3, "ensemble less baseline: skill, 90 % interval", inches=4)
     return figure
 
 
