@@ -181,7 +181,7 @@ def test_dataset(made: Array, dataset: xr.Dataset, standard: windows.Scaler) -> 
     values = standard.backward(made).astype(np.float32)
     coords = {"group": list(GROUPS), "replicate": np.arange(made.shape[1]), "member": np.arange(made.shape[2])}
     named = xr.Dataset({"forecast": (dims, values, dataset.input.attrs)}, dataset.valid_time.coords)
-    return named.assign_coords(coords, mode=dataset.mode).assign_attrs(dataset.attrs)
+    return named.assign_coords({**coords, "mode": dataset.mode}).assign_attrs(dataset.attrs)
 
 
 def validation_dataset(
