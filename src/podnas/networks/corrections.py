@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import keras
+import numpy as np
 
 from podnas import windows
 from podnas.baselines import methods
@@ -54,7 +55,8 @@ def fit(data: Training, recipe: Recipe) -> Correction | None:
     config = BaselinesConfig(climatology_harmonics=settings.climatology_harmonics)
     climatology = Climatology(settings.climatology_harmonics).fit(data)
     simple = methods.build(settings.corrects, config, recipe.windows).fit(data)
-    return Correction(climatology, simple, (data.series - climatology.at(data.series_centres)).std(axis=0))
+    spread = (data.series - climatology.at(data.series_centres)).std(axis=0)
+    return Correction(climatology, simple, np.where(spread > 0, spread, 1.0))  # a mode may be its climatology
 
 
 def of_block(whole: Training, recipe: Recipe, block: int) -> Correction | None:
