@@ -62,9 +62,9 @@ def coefficients_kind():
 
 def stamp(protocol):
     """What every forecast and figure of a protocol says of itself; the kind of data and numbers come with the windows."""
-    periods = EXPERIMENT.protocol(protocol)
+    periods, corrected = EXPERIMENT.protocol(protocol), EXPERIMENT.training.corrects
     return {
-        "experiment": EXPERIMENT.experiment,
+        "experiment": EXPERIMENT.experiment + (f" (networks correct {corrected})" if corrected else ""),
         "coefficients": coefficients_kind(),
         "protocol": protocol,
         "train_period": f"{periods.train_first} to {periods.train_last}",
