@@ -4,8 +4,8 @@
     .venv/bin/python benchmarks/data_pod.py --scaling
 
 Every measurement has a process of its own, methods take turns, and the least time of the repeats counts; what takes
-more than 20 s is run once. Ours is compared with one symmetric product (BLAS syrk) of the same matrix and precision in
-the same process, right before it.
+more than 20 s is run once, and stopped after 90. Ours is compared with one symmetric product (BLAS syrk) of the same
+matrix and precision in the same process, right before it.
 Peers that are not installed are left out by name. `benchmarks/data.py` calls `measure` and `scaling`.
 """
 
@@ -15,10 +15,12 @@ import importlib.util
 import json
 import multiprocessing
 import resource
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,7 +38,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Result = dict[str, Any]
 
 SNAPSHOTS, CELLS, MODES = 1914, 44219, 5
-SLOW = 20  # seconds: what takes longer is measured once
+SLOW, LIMIT = 20, 90  # seconds: what takes longer is measured once, or stopped
 EQUAL = 1e-6  # largest relative difference of leading singular values of a method of equal accuracy
 DECAY = 0.8  # of the standard deviation from a pattern to the next
 PATTERNS, NOISE = 30, 0.3
@@ -177,11 +179,16 @@ def measure(folder: Path, snapshots: int = SNAPSHOTS, cells: int = CELLS, repeat
     missing = [name for name, (package, _) in PEERS.items() if importlib.util.find_spec(package) is None]
     names = [*OURS, *(name for name in PEERS if name not in missing)]
     runs: dict[str, list[Result]] = {name: [] for name in names}
-    for _ in range(repeats):
+    stopped = []
+    for turn in range(repeats):
         for name in names:
-            if not runs[name] or runs[name][0]["seconds"] < SLOW:
+            if turn and (name in stopped or runs[name][0]["seconds"] > SLOW):
+                continue
+            try:
                 runs[name].append(in_a_process(_timed, path, name))
-    methods = {name: _summary(many, exact) for name, many in runs.items()}
+            except BrokenProcessPool:
+                stopped.append(name)
+    methods = {name: _summary(many, exact) for name, many in runs.items() if many}
     equal = {name: one["seconds"] for name, one in methods.items() if name in PEERS and one["error"] <= EQUAL}
     best = min(equal, key=lambda name: equal[name])
     quick = methods["ours_float32"]["error"] <= EQUAL
@@ -196,6 +203,7 @@ def measure(folder: Path, snapshots: int = SNAPSHOTS, cells: int = CELLS, repeat
         "best_peer": best,
         "methods": methods,
         "not_installed": missing,
+        f"stopped_after_{LIMIT}_s": stopped,
     }
 
 
@@ -234,9 +242,11 @@ def _timed(path: Path, name: str) -> Result:
     if name in OURS:
         result["matmul"] = _product_seconds(values, name.removeprefix("ours_"))
     before = _peak_gb()
+    signal.alarm(LIMIT)  # ends this process
     started = time.perf_counter()
     singular = method(values)
     result["seconds"] = time.perf_counter() - started
+    signal.alarm(0)
     return {**result, "singular": singular, "peak_gb": _peak_gb() - before}
 
 
