@@ -100,6 +100,20 @@ def test_workers_are_told_to_keep_memory_and_nobody_else_is(monkeypatch):
     assert dict(os.environ) == before
 
 
+def test_zeros_anywhere_in_a_file_name_it_or_change_nothing(fortnight):
+    paths = [path for path, _ in fortnight]
+    whole, expected = paths[9].read_bytes(), build(paths)
+    refusals = []
+    for place in range(0, len(whole), 512):
+        paths[9].write_bytes(whole[:place] + bytes(64) + whole[place + 64 :])
+        try:
+            assert build(paths)["sst"].shape == expected["sst"].shape
+        except ValueError as error:
+            refusals.append(str(error))
+    assert len(refusals) > 3
+    assert all(paths[9].name in refusal for refusal in refusals)
+
+
 def test_an_error_on_a_worker_names_the_file(fortnight):
     paths = [path for path, _ in fortnight]
     paths[9].write_bytes(paths[9].read_bytes()[:3000])
@@ -217,6 +231,14 @@ def test_years_joined_are_the_field_at_once(tmp_path):
     for name in ("time", "segment", "time_bounds", "cell_area"):
         np.testing.assert_array_equal(made[name], whole[name])
     assert made["sst"].attrs == whole["sst"].attrs
+
+
+def test_preliminary_files_of_all_years_are_counted(tmp_path):
+    early = {np.datetime64("2000-12-05"), np.datetime64("2001-01-10"), np.datetime64("2001-01-11")}
+    span = np.datetime64("2000-12-03") + np.arange(56)
+    files = [daily_file(tmp_path, day, suffix="_preliminary" if day in early else "")[0] for day in span]
+    joined = field.join(by_year(files, CONFIG, tmp_path), SOURCE, CONFIG)
+    assert joined.attrs["preliminary_files"] == build(files).attrs["preliminary_files"] == 3
 
 
 def test_years_that_do_not_belong_together_are_refused(tmp_path):

@@ -100,7 +100,7 @@ def join(parts: Sequence[xr.Dataset], source: SourceConfig, config: FieldConfig)
     joined[name].attrs.update(first[name].attrs)
     files = f"{first.attrs['source'].rpartition('; files ')[0]}; {len(parts)} years, {starts[0]} to {starts[-1]}"
     return joined.assign_attrs(
-        source=files, preliminary_files=int(max(part.attrs["preliminary_files"] for part in parts))
+        source=files, preliminary_files=int(sum(part.attrs["preliminary_files"] for part in parts))
     )
 
 

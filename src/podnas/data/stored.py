@@ -96,7 +96,7 @@ def opened(path: Path) -> Iterator[Stored]:
             with netCDF4.Dataset(path) as file:
                 file.set_auto_maskandscale(False)
                 yield Stored(file)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, KeyError) as error:  # h5py: KeyError where an object's header is damaged
         raise ArtifactError(f"{path} {DAMAGED} ({error}); {AGAIN}") from error
 
 
