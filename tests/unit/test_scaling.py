@@ -124,7 +124,7 @@ def test_a_training_that_was_stopped_early_shows_a_higher_loss(scaling):
 def test_targets_name_what_was_reached_and_leave_out_what_was_not_run(scaling, record):
     reached = scaling.targets(record)
     assert [text for text, value in reached.items() if not value] == [
-        "ackley5: utilisation of adbo >= .93 at 10,240",
+        "ackley5: utilisation of adbo (ranks without start-up and dispatch) >= .93 at 10,240",
         "ackley5: best of adbo below that of random_without_delays (or the lowest there is) at equal time and workers",
     ]
     assert len(reached) == 10
