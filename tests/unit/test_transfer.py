@@ -90,10 +90,10 @@ def test_each_window_of_the_blocks_is_forecast_by_the_network_that_held_it_out(d
     assert not np.allclose(other[:, :, first:], validated[:, :, first:])
 
 
-def made_up() -> tuple[xr.Dataset, xr.DataArray, dict[str, xr.DataArray], xr.Dataset]:
+def made_up(weeks: int = 120) -> tuple[xr.Dataset, xr.DataArray, dict[str, xr.DataArray], xr.Dataset]:
     """Random networks err by 1.0, transferred ones by .5, searched ones by .52; damped persistence by .8."""
     random = np.random.default_rng(0)
-    shape, window = (120, 4, 2), ("init_time", "lead", "mode")
+    shape, window = (weeks, 4, 2), ("init_time", "lead", "mode")
     truth = random.normal(size=shape)
     error = {"transferred": 0.5, "searched": 0.52, "random": 1.0}
     nets = np.stack([truth + e * random.normal(size=(10, 2, *shape)) for e in error.values()])
@@ -112,8 +112,8 @@ def made_up() -> tuple[xr.Dataset, xr.DataArray, dict[str, xr.DataArray], xr.Dat
     return test, xr.DataArray(truth, dims=window), arrays, held
 
 
-def study() -> dict[str, object]:
-    found = verified.summary(*made_up(), Scaler(np.zeros(2), np.ones(2)))
+def study(weeks: int = 120) -> dict[str, object]:
+    found = verified.summary(*made_up(weeks), Scaler(np.zeros(2), np.ones(2)))
     architectures = {group: [dict(point) for point in points] for group, points in SMALL.items()}
     return {"labels": LABELS, "recipe": RECIPE.record(), "architectures": architectures, **found}
 
@@ -132,6 +132,12 @@ def test_the_better_group_is_told_and_so_are_baselines_that_are_beaten():
     # the mean of 20 networks that err by 1 independently errs by a variance of 1 / 20
     assert ensemble == pytest.approx(0.95, abs=0.02)
     assert set(found["from_best_baseline"]["random"]) == {"26", "52", "104"}
+
+
+def test_a_short_record_has_intervals_of_some_width():
+    found = study(weeks=20)["from_best_baseline"]["random"]
+    assert set(found) == {"26", "52", "104"}
+    assert all(of_score["low"] < of_score["high"] for one in found.values() for of_score in one.values())
 
 
 def test_the_page_has_every_forecast_and_no_minus_zero():
