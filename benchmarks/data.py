@@ -57,7 +57,7 @@ DEFINITIONS = {
     "ratio_cdo": "seconds of CDO / ours, the faster of: one chain with a thread a core (-P), a chain a core on its "
     "share of the weeks; select, gridboxmean, timselmean, float32 output. Median over rounds",
     "ratio_xarray": "the same for open_mfdataset, coarsen().mean(), resample().mean(), the faster of dask's threads "
-    "and a distributed cluster on this machine",
+    "and a pool of processes",
     "share_of_read_rate": "seconds that reading and decompressing the same values takes, by as many processes, the "
     "faster of netCDF4 and h5py / seconds of ours. Median over rounds",
     "peak_gb": "ours: largest memory of all its processes together (PSS, every 50 ms of a run that is not timed), 10^9 "

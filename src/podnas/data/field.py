@@ -76,7 +76,7 @@ def build(
 
 
 def join(parts: Sequence[xr.Dataset], source: SourceConfig, config: FieldConfig) -> xr.Dataset:
-    """The field of all years from those of each, lazily: one year is in memory at a time.
+    """The field of all years from those of each, lazily: values are read as they are written.
 
     ValueError where two years differ in grid, product, kind of data or cells, or do not follow one another.
     """
