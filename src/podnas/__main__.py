@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from podnas import artifacts, config, environments, reference
+from podnas.cluster import site
 
 
 class Archive(StrEnum):
@@ -49,7 +50,7 @@ def search_networks(
 def generate(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where a file differs.")] = False,
 ) -> None:
-    """Write the files made from the code and the lock: config/schema.json, config/README.md, envs/podnas.yaml."""
+    """Write the files made from the code and the lock: config/*schema.json, config/README.md, envs/podnas.yaml."""
     stale = [path for path, text in _generated().items() if not path.exists() or path.read_text("utf-8") != text]
     for path in stale:
         if check:
@@ -166,6 +167,7 @@ def _refusals() -> Iterator[None]:
 def _generated() -> dict[Path, str]:
     return {
         Path("config/schema.json"): config.schema(),
+        Path("config/site.schema.json"): site.schema(),
         Path("config/README.md"): reference.text(),
         Path("envs/podnas.yaml"): environments.specification(Path("pyproject.toml"), Path("requirements.lock")),
     }

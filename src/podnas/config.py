@@ -498,15 +498,18 @@ class VerifyConfig(Section):
 
 
 class ResourcesConfig(Section):
-    """What each kind of job asks of a scheduler."""
+    """What each kind of job asks of a scheduler, until an earlier run has measured it (docs/cluster.md)."""
 
     search_threads: int = Field(2, ge=1, description="cores of a job that searches or retrains networks")
     network_mem_mb: int = Field(2500, ge=200, description="memory of jobs that train networks (MB)")
     coarse_threads: int = Field(2, ge=1, description="processes of a job that coarsens a year of the archive")
     field_mem_mb: int = Field(3500, ge=200, description="memory of jobs that hold the field (MB)")
     small_mem_mb: int = Field(1000, ge=200, description="memory of all other jobs (MB)")
-    search_minutes: int = Field(120, ge=1, description="run time of a search (minutes)")
-    minutes: int = Field(30, ge=1, description="run time of any other job (minutes)")
+    search_minutes: int = Field(
+        120, ge=1, description="least run time of jobs that search or retrain (minutes); more work asks for more"
+    )
+    minutes: int = Field(30, ge=1, description="least run time of jobs that hold the field or train networks (minutes)")
+    small_minutes: int = Field(10, ge=1, description="run time of all other jobs (minutes)")
 
 
 class ExperimentConfig(Section):
@@ -627,14 +630,19 @@ def load(values: Mapping[str, Any]) -> ExperimentConfig:
     try:
         return ExperimentConfig.model_validate(values)
     except ValidationError as error:
-        lines = [_explain(problem) for problem in error.errors()]
+        lines = explain(error, ExperimentConfig)
         raise ValueError("the configuration is refused:\n  " + "\n  ".join(lines)) from None
 
 
-def _explain(problem: Any) -> str:
+def explain(error: ValidationError, model: type[Section]) -> list[str]:
+    """A line for each thing that a model refuses: key, value, rule, and the nearest key for an unknown one."""
+    return [_explain(problem, model) for problem in error.errors()]
+
+
+def _explain(problem: Any, model: type[Section]) -> str:
     key = ".".join(str(part) for part in problem["loc"]) or "configuration"
     if problem["type"] == "extra_forbidden":
-        near = _nearest(key for key in problem["loc"] if isinstance(key, str))
+        near = _nearest((key for key in problem["loc"] if isinstance(key, str)), model)
         return f"{key}: unknown key; {f'did you mean {near}?' if near else 'config/README.md lists the keys there are'}"
     if problem["type"] == "missing":
         return f"{key}: missing; {problem['msg']}"
@@ -642,10 +650,10 @@ def _explain(problem: Any) -> str:
     return f"{key}: {problem['msg'].removeprefix('Value error, ')}{shown}"
 
 
-def _nearest(unknown: Iterable[str]) -> str | None:
+def _nearest(unknown: Iterable[str], model: type[Section]) -> str | None:
     """The key most like an unknown one, in its own section or else in any."""
     *section, name = unknown
-    keys = {key: key.rpartition(".")[2] for key in _keys(ExperimentConfig)}
+    keys = {key: key.rpartition(".")[2] for key in _keys(model)}
     siblings = {key: last for key, last in keys.items() if key == ".".join([*section, last])}
     for candidates in (siblings, keys):
         near = difflib.get_close_matches(name, candidates.values(), n=1)

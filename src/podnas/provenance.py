@@ -23,7 +23,9 @@ from podnas import artifacts, locks
 
 PACKAGE = Path(__file__).parent
 # modules that no value in an artifact comes from; the values of a configuration reach a rule as its parameters
-BYSTANDERS = frozenset({"config", "provenance", "locks", "progress"})
+BYSTANDERS = frozenset({"config", "provenance", "locks", "progress", "cluster"})
+# resources of a job that tell what a scheduler ran it on
+RANKS = ("scheduler", "tasks", "nodes", "lanes", "gpu")
 LIBRARIES = (
     "numpy",
     "scipy",
@@ -148,6 +150,7 @@ def _record(snakemake: Any, seconds: float) -> dict[str, Any]:
         "seeds": _seeds(parameters),
         "inputs": {str(path): file_hash(path) for path in map(Path, snakemake.input)},
         "threads": snakemake.threads,
+        "resources": {name: value for name, value in snakemake.resources.items() if name in RANKS},
         "seconds": round(seconds, 3),
         **machine(),
     }

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from podnas.cluster.site import SiteConfig
 from podnas.config import ExperimentConfig
 
 INTRODUCTION = """\
 # Configuration
 
-*Generated from `src/podnas/config.py` by `make generate`; a test fails where the two differ.*
+*Generated from `config.py` and `cluster/site.py` in `src/podnas/` by `make generate`; a test fails where they differ.*
 
 `config.yaml` is the default experiment. A file in `experiments/` is laid over it: it names only what it changes, and a
 list replaces the whole list. Everything is validated before the first job starts, and an unknown key is an error.
 Editors that know JSON schemas complete and check keys with `schema.json`. Dates are written 1981-10-29;
-a name is lower-case letters, digits and _, a letter first.
+a name is lower-case letters, digits and _, a letter first. `site.yaml` is about your cluster, not about an experiment:
+"The site", at the end.
 """
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 
@@ -24,8 +26,9 @@ Schema = dict[str, Any]
 
 def text() -> str:
     """The whole of config/README.md."""
-    schema = ExperimentConfig.model_json_schema()
+    schema, site = ExperimentConfig.model_json_schema(), SiteConfig.model_json_schema()
     parts = [INTRODUCTION, *_section("The experiment", schema, schema["$defs"], "")]
+    parts += _section("The site", site, site["$defs"], "")
     return "\n".join(parts)
 
 

@@ -1,7 +1,5 @@
 """Archive files: made as a twin, taken from PSL, downloaded for a region, or at hand."""
 
-ARCHIVE = archives.plan(EXPERIMENT.source, f"{RESULTS}/archive")
-
 if EXPERIMENT.source.kind == "twin":
     ARCHIVE_INPUT = {"table": "resources/sst_twin.nc"}
 else:
@@ -24,8 +22,8 @@ if EXPERIMENT.source.kind in ("twin", "psl"):
             "../../envs/podnas.yaml"
         threads: 1
         resources:
-            mem_mb=EXPERIMENT.resources.field_mem_mb,
-            runtime=EXPERIMENT.resources.minutes,
+            mem_mb=memory,
+            runtime=minutes,
         params:
             config=section("source"),
             code=code("archive"),
@@ -52,8 +50,8 @@ if EXPERIMENT.source.kind == "daymet_twin":
             "../../envs/podnas.yaml"
         threads: 1
         resources:
-            mem_mb=EXPERIMENT.resources.field_mem_mb,
-            runtime=EXPERIMENT.resources.minutes,
+            mem_mb=memory,
+            runtime=minutes,
         params:
             config=section("source"),
             code=code("daymet_twin"),
@@ -75,8 +73,8 @@ elif ARCHIVE.template is not None:
             "../../envs/podnas.yaml"
         threads: 1
         resources:
-            mem_mb=EXPERIMENT.resources.small_mem_mb,
-            runtime=EXPERIMENT.resources.minutes,
+            mem_mb=memory,
+            runtime=minutes,
         params:
             config=section("source"),
             code=code("download"),

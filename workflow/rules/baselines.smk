@@ -14,8 +14,8 @@ rule baselines:
     conda:
         "../../envs/podnas.yaml"
     resources:
-        mem_mb=EXPERIMENT.resources.small_mem_mb,
-        runtime=EXPERIMENT.resources.minutes,
+        mem_mb=memory,
+        runtime=minutes,
     params:
         config=section("baselines"),
         windows=section("windows"),
@@ -38,8 +38,8 @@ rule manual_networks:
         "../../envs/podnas.yaml"
     threads: EXPERIMENT.resources.search_threads
     resources:
-        mem_mb=EXPERIMENT.resources.network_mem_mb,
-        runtime=EXPERIMENT.resources.minutes,
+        mem_mb=memory,
+        runtime=minutes,
     params:
         config=section("baselines"),
         training=section("training"),

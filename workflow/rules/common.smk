@@ -2,6 +2,7 @@
 
 from podnas import config as podnas_config
 from podnas import artifacts, locks, provenance, windows
+from podnas.cluster import layout, limits, requests, site, slurm
 from podnas.data import archive as archives
 from podnas.data import synthetic_daymet
 
@@ -22,6 +23,25 @@ BASIS = f"{RESULTS}/{'released' if RELEASED else 'reduction'}/basis.nc"
 COEFFICIENTS = f"{RESULTS}/{'released' if RELEASED else 'reduction'}/coefficients.nc"
 MANUAL = [f"lstm_{units}" for units in EXPERIMENT.baselines.lstm_units]
 METHODS = [*podnas_config.BASELINES, *MANUAL, "recurrent_best", "recurrent_ensemble"]
+ARCHIVE = archives.plan(EXPERIMENT.source, f"{RESULTS}/archive")
+
+SCHEDULER = layout.scheduler(workflow.resource_settings.default_resources)
+SITE = site.load() if SCHEDULER else site.SiteConfig()
+# asked once, where jobs are submitted
+ASKED = SCHEDULER == "slurm" and workflow.exec_mode.name == "DEFAULT"
+REQUESTS = requests.Requests(
+    EXPERIMENT,
+    Path(RESULTS),
+    slurm.check(SITE) if ASKED else limits.Limits.of(SITE),
+    ARCHIVE.files,
+)
+SEARCH = layout.search(SITE, EXPERIMENT, SCHEDULER)
+SHARES = layout.shares(SITE, EXPERIMENT, SCHEDULER)
+
+
+onstart:
+    if ASKED:
+        slurm.check_answers()
 
 
 wildcard_constraints:
@@ -36,6 +56,26 @@ def section(name):
 def code(script):
     """Content hash of an adaptor and of the modules it imports: editing either reruns the rule."""
     return provenance.code_hash(Path(workflow.basedir) / "workflow" / "scripts" / f"{script}.py")
+
+
+def memory(wildcards, attempt, threads, rulename):
+    """Memory that a job asks for (MB): what it took before or should take, more after a failure."""
+    return REQUESTS.of(rulename, wildcards.get("protocol"), attempt, threads).memory_mb
+
+
+def minutes(wildcards, attempt, threads, rulename):
+    """Run time that a job asks for (minutes), likewise."""
+    return REQUESTS.of(rulename, wildcards.get("protocol"), attempt, threads).minutes
+
+
+def search_request(key):
+    """One resource of a search, which may have ranks on several nodes."""
+    return lambda wildcards, attempt: REQUESTS.of_search(SEARCH, wildcards.protocol, attempt)[key]
+
+
+def work(wildcards, threads, rulename):
+    """Work of a job in its rule's unit: Snakemake keeps it in the benchmark file, beside what the job took."""
+    return REQUESTS.estimate(rulename, wildcards.get("protocol"), threads).work
 
 
 def seeds():

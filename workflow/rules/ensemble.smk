@@ -16,8 +16,8 @@ rule ensemble:
     conda:
         "../../envs/podnas.yaml"
     resources:
-        mem_mb=EXPERIMENT.resources.network_mem_mb,
-        runtime=EXPERIMENT.resources.minutes,
+        mem_mb=memory,
+        runtime=minutes,
     params:
         code=code("ensemble"),
     script:

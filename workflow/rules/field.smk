@@ -23,8 +23,8 @@ if EXPERIMENT.field.by_year:
             "../../envs/podnas.yaml"
         threads: EXPERIMENT.resources.coarse_threads
         resources:
-            mem_mb=EXPERIMENT.resources.field_mem_mb,
-            runtime=EXPERIMENT.resources.minutes,
+            mem_mb=memory,
+            runtime=minutes,
         params:
             config=section("field"),
             source=section("source"),
@@ -50,8 +50,8 @@ rule field:
         "../../envs/podnas.yaml"
     threads: 1
     resources:
-        mem_mb=EXPERIMENT.resources.field_mem_mb,
-        runtime=EXPERIMENT.resources.minutes,
+        mem_mb=memory,
+        runtime=minutes,
     params:
         config=section("field"),
         source=section("source"),

@@ -24,8 +24,8 @@ rule figure_spectrum:
     conda:
         "../../envs/podnas.yaml"
     resources:
-        mem_mb=EXPERIMENT.resources.small_mem_mb,
-        runtime=EXPERIMENT.resources.minutes,
+        mem_mb=memory,
+        runtime=minutes,
     params:
         stamps=[stamp(name) for name in PROTOCOLS],
         code=code("figure_spectrum"),
@@ -52,8 +52,8 @@ rule figure_modes:
     conda:
         "../../envs/podnas.yaml"
     resources:
-        mem_mb=EXPERIMENT.resources.small_mem_mb,
-        runtime=EXPERIMENT.resources.minutes,
+        mem_mb=memory,
+        runtime=minutes,
     params:
         stamps=[stamp(name) for name in PROTOCOLS],
         code=code("figure_modes"),
@@ -79,8 +79,8 @@ rule figure_coefficients:
     conda:
         "../../envs/podnas.yaml"
     resources:
-        mem_mb=EXPERIMENT.resources.small_mem_mb,
-        runtime=EXPERIMENT.resources.minutes,
+        mem_mb=memory,
+        runtime=minutes,
     params:
         config=section("verify"),
         code=code("figure_coefficients"),
@@ -106,8 +106,8 @@ rule figure_skill:
     conda:
         "../../envs/podnas.yaml"
     resources:
-        mem_mb=EXPERIMENT.resources.small_mem_mb,
-        runtime=EXPERIMENT.resources.minutes,
+        mem_mb=memory,
+        runtime=minutes,
     params:
         code=code("figure_skill"),
     script:
@@ -133,8 +133,8 @@ rule figure_trajectory:
     conda:
         "../../envs/podnas.yaml"
     resources:
-        mem_mb=EXPERIMENT.resources.small_mem_mb,
-        runtime=EXPERIMENT.resources.minutes,
+        mem_mb=memory,
+        runtime=minutes,
     params:
         stamp=lambda wildcards: stamp(wildcards.protocol),
         code=code("figure_trajectory"),
@@ -161,8 +161,8 @@ rule figure_architectures:
     conda:
         "../../envs/podnas.yaml"
     resources:
-        mem_mb=EXPERIMENT.resources.small_mem_mb,
-        runtime=EXPERIMENT.resources.minutes,
+        mem_mb=memory,
+        runtime=minutes,
     params:
         config=section("windows"),
         seed=EXPERIMENT.search.seed,
@@ -191,8 +191,8 @@ rule figure_two_step:
     conda:
         "../../envs/podnas.yaml"
     resources:
-        mem_mb=EXPERIMENT.resources.small_mem_mb,
-        runtime=EXPERIMENT.resources.minutes,
+        mem_mb=memory,
+        runtime=minutes,
     params:
         share=EXPERIMENT.search.two_step.fraction if EXPERIMENT.search.two_step else None,
         stamp=lambda wildcards: stamp(wildcards.protocol),
@@ -221,8 +221,8 @@ rule figure_pareto:
     conda:
         "../../envs/podnas.yaml"
     resources:
-        mem_mb=EXPERIMENT.resources.small_mem_mb,
-        runtime=EXPERIMENT.resources.minutes,
+        mem_mb=memory,
+        runtime=minutes,
     params:
         measure=EXPERIMENT.search.second_objective,
         stamp=lambda wildcards: stamp(wildcards.protocol),
@@ -248,8 +248,8 @@ rule figure_events:
     conda:
         "../../envs/podnas.yaml"
     resources:
-        mem_mb=EXPERIMENT.resources.small_mem_mb,
-        runtime=EXPERIMENT.resources.minutes,
+        mem_mb=memory,
+        runtime=minutes,
     params:
         code=code("figure_events"),
     script:
@@ -273,8 +273,8 @@ rule figure_rmse_map:
     conda:
         "../../envs/podnas.yaml"
     resources:
-        mem_mb=EXPERIMENT.resources.small_mem_mb,
-        runtime=EXPERIMENT.resources.minutes,
+        mem_mb=memory,
+        runtime=minutes,
     params:
         code=code("figure_rmse_map"),
     script:
@@ -298,8 +298,8 @@ rule figure_probes:
     conda:
         "../../envs/podnas.yaml"
     resources:
-        mem_mb=EXPERIMENT.resources.small_mem_mb,
-        runtime=EXPERIMENT.resources.minutes,
+        mem_mb=memory,
+        runtime=minutes,
     params:
         code=code("figure_probes"),
     script:
@@ -324,8 +324,8 @@ rule figure_methods:
     conda:
         "../../envs/podnas.yaml"
     resources:
-        mem_mb=EXPERIMENT.resources.small_mem_mb,
-        runtime=EXPERIMENT.resources.minutes,
+        mem_mb=memory,
+        runtime=minutes,
     params:
         # SC20 was trained on about the weeks of this protocol
         with_reported=lambda wildcards: EXPERIMENT.verify.reported == "sc20" and wildcards.protocol == "short",

@@ -15,8 +15,8 @@ rule pod:
         "../../envs/podnas.yaml"
     threads: 2
     resources:
-        mem_mb=EXPERIMENT.resources.field_mem_mb,
-        runtime=EXPERIMENT.resources.minutes,
+        mem_mb=memory,
+        runtime=minutes,
     params:
         config=section("pod"),
         code=code("pod"),
@@ -39,8 +39,8 @@ if EXPERIMENT.source.kind == "daymet_twin":
         conda:
             "../../envs/podnas.yaml"
         resources:
-            mem_mb=EXPERIMENT.resources.small_mem_mb,
-            runtime=EXPERIMENT.resources.minutes,
+            mem_mb=memory,
+            runtime=minutes,
         params:
             source=section("source"),
             field=section("field"),
@@ -63,8 +63,8 @@ if EXPERIMENT.source.kind == "daymet_twin":
         conda:
             "../../envs/podnas.yaml"
         resources:
-            mem_mb=EXPERIMENT.resources.field_mem_mb,
-            runtime=EXPERIMENT.resources.minutes,
+            mem_mb=memory,
+            runtime=minutes,
         params:
             train_last=str(EXPERIMENT.pod.train_last),
             code=code("daymet_basis"),
@@ -87,8 +87,8 @@ else:
         conda:
             "../../envs/podnas.yaml"
         resources:
-            mem_mb=EXPERIMENT.resources.field_mem_mb,
-            runtime=EXPERIMENT.resources.minutes,
+            mem_mb=memory,
+            runtime=minutes,
         params:
             code=code("released"),
         script:
@@ -108,8 +108,8 @@ rule agreement:
     conda:
         "../../envs/podnas.yaml"
     resources:
-        mem_mb=EXPERIMENT.resources.small_mem_mb,
-        runtime=EXPERIMENT.resources.minutes,
+        mem_mb=memory,
+        runtime=minutes,
     params:
         code=code("agreement"),
     script:

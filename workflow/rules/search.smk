@@ -11,12 +11,14 @@ rule search:
     benchmark:
         f"{RESULTS}/benchmarks/search_{{protocol}}.tsv"
     priority: 10
+    retries: SITE.searches.resubmissions if SCHEDULER else 0
     conda:
         "../../envs/podnas.yaml"
-    threads: max(EXPERIMENT.resources.search_threads, EXPERIMENT.search.ranks)
+    threads: SEARCH.cores
     resources:
-        mem_mb=EXPERIMENT.resources.network_mem_mb,
-        runtime=EXPERIMENT.resources.search_minutes,
+        **SEARCH.resources,
+        **{key: search_request(key) for key in ("runtime", *SEARCH.memory(0))},
+        work=work,
     params:
         # not an output: Snakemake deletes the outputs of a job that failed, and the log is what a search resumes from
         trial_logs=f"{RESULTS}/search/{{protocol}}/trials",
@@ -43,8 +45,8 @@ rule retrain:
         "../../envs/podnas.yaml"
     threads: EXPERIMENT.resources.search_threads
     resources:
-        mem_mb=EXPERIMENT.resources.network_mem_mb,
-        runtime=EXPERIMENT.resources.search_minutes,
+        mem_mb=memory,
+        runtime=minutes,
     params:
         config=section("ensemble"),
         training=section("training"),
@@ -69,8 +71,8 @@ rule two_step:
     conda:
         "../../envs/podnas.yaml"
     resources:
-        mem_mb=EXPERIMENT.resources.small_mem_mb,
-        runtime=EXPERIMENT.resources.minutes,
+        mem_mb=memory,
+        runtime=minutes,
     params:
         code=code("two_step"),
     script:

@@ -27,8 +27,8 @@ if EXPERIMENT.transfer.catalogue is not None:
             "../../envs/podnas.yaml"
         threads: EXPERIMENT.resources.search_threads
         resources:
-            mem_mb=EXPERIMENT.resources.network_mem_mb,
-            runtime=EXPERIMENT.resources.search_minutes,
+            mem_mb=memory,
+            runtime=minutes,
         params:
             # not an output: Snakemake deletes the outputs of a job that failed, and these are what it goes on from
             folder=f"{TRANSFER}/networks",
@@ -63,8 +63,8 @@ if EXPERIMENT.transfer.catalogue is not None:
         conda:
             "../../envs/podnas.yaml"
         resources:
-            mem_mb=EXPERIMENT.resources.small_mem_mb,
-            runtime=EXPERIMENT.resources.minutes,
+            mem_mb=memory,
+            runtime=minutes,
         params:
             labels={
                 "transferred": EXPERIMENT.transfer.label,
@@ -94,8 +94,8 @@ if EXPERIMENT.transfer.catalogue is not None:
         conda:
             "../../envs/podnas.yaml"
         resources:
-            mem_mb=EXPERIMENT.resources.small_mem_mb,
-            runtime=EXPERIMENT.resources.minutes,
+            mem_mb=memory,
+            runtime=minutes,
         params:
             code=code("figure_transfer"),
         script:

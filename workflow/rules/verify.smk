@@ -19,8 +19,8 @@ rule score:
     conda:
         "../../envs/podnas.yaml"
     resources:
-        mem_mb=EXPERIMENT.resources.field_mem_mb,
-        runtime=EXPERIMENT.resources.minutes,
+        mem_mb=memory,
+        runtime=minutes,
     params:
         config=lambda wildcards: verification(wildcards.protocol),
         stamp=lambda wildcards: stamp(wildcards.protocol),
@@ -47,8 +47,8 @@ rule field_forecast:
     conda:
         "../../envs/podnas.yaml"
     resources:
-        mem_mb=EXPERIMENT.resources.field_mem_mb,
-        runtime=EXPERIMENT.resources.minutes,
+        mem_mb=memory,
+        runtime=minutes,
     params:
         code=code("field_forecast"),
     script:
@@ -73,8 +73,8 @@ rule scorecard:
     conda:
         "../../envs/podnas.yaml"
     resources:
-        mem_mb=EXPERIMENT.resources.small_mem_mb,
-        runtime=EXPERIMENT.resources.minutes,
+        mem_mb=memory,
+        runtime=minutes,
     params:
         protocols=PROTOCOLS,
         title=EXPERIMENT.title,
@@ -99,8 +99,8 @@ rule costs:
     conda:
         "../../envs/podnas.yaml"
     resources:
-        mem_mb=EXPERIMENT.resources.small_mem_mb,
-        runtime=EXPERIMENT.resources.minutes,
+        mem_mb=memory,
+        runtime=minutes,
     params:
         # Snakemake's benchmark files are not inputs: they come with the artifacts above
         benchmarks=f"{RESULTS}/benchmarks",

@@ -15,8 +15,8 @@ rule windows:
     conda:
         "../../envs/podnas.yaml"
     resources:
-        mem_mb=EXPERIMENT.resources.small_mem_mb,
-        runtime=EXPERIMENT.resources.minutes,
+        mem_mb=memory,
+        runtime=minutes,
     params:
         config=section("windows"),
         protocol=lambda wildcards: EXPERIMENT.protocol(wildcards.protocol).model_dump(mode="json"),

@@ -1,10 +1,14 @@
 """Rule `search`: training windows in, the table of all trials out; a killed search goes on from its trial logs."""
 
+import os
+import time
 from pathlib import Path
 
 from podnas import artifacts, provenance
+from podnas.cluster import deadline, layout
 from podnas.config import SearchConfig, TrainingConfig, WindowsConfig
 from podnas.networks import searching
+from podnas.parallel import launch
 from podnas.search import log
 
 LEARNING = ("numba", "jax", "tensorflow-cpu", "keras", "numpy", "configspace")
@@ -19,12 +23,12 @@ def main(
     window: WindowsConfig,
     name: str,
     code: str,
-    workers: int,
+    place: layout.Place,
+    started: float,
 ) -> None:
-    deadline = searching.deadline(config)
+    config = config.model_copy(update=place.width(config))
     data = searching.Data(train, config, training, window)
-    workers = max(1, workers // config.ranks)
-    engine = data.engine(workers)
+    engine = data.engine(place.workers)
     versions = provenance.versions(*LEARNING)
     job = searching.Job(
         name=name,
@@ -35,16 +39,19 @@ def main(
         training=training,
         windows=window,
         engine=engine.name,
-        workers=workers,
-        deadline=deadline,
+        workers=place.workers,
+        end=deadline.end_of_job(place.minutes, started) if place.scheduler else None,
         exchange=config.exchange,
     )
-    outcomes = searching.run(job, data)
+    if place.launcher is not None:
+        os.environ[launch.LAUNCHER] = place.launcher
+    outcomes = searching.run_in_time(job, data, started)
     searching.check_any_finished(outcomes, job.folder)
     artifacts.write_table(trials, log.table(outcomes, config.two_step))
 
 
 if __name__ == "__main__":
+    begun = time.time()
     with provenance.rule(snakemake):
         main(
             Path(snakemake.input.train),
@@ -55,5 +62,6 @@ if __name__ == "__main__":
             WindowsConfig.model_validate(snakemake.params.windows),
             snakemake.wildcards.protocol,
             snakemake.params.code,
-            snakemake.threads,
+            layout.place(snakemake.threads, dict(snakemake.resources.items()), snakemake.params.config["ranks"]),
+            begun,
         )

@@ -7,10 +7,11 @@ so that what is found depends on nothing else; with more, whoever is faster sear
 from __future__ import annotations
 
 import logging
+import math
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from podnas import artifacts, locks, windows
+from podnas.cluster import deadline
+from podnas.cluster.deadline import Deadline
 from podnas.config import SearchConfig, TrainingConfig, WindowsConfig
 from podnas.networks import corrections, engines, population, space
 from podnas.networks.engines import Engine
@@ -98,6 +101,7 @@ class Job(BaseModel):
     engine: str
     workers: int  # of one rank
     deadline: float | None = None  # Unix time after which no trial is begun
+    end: float | None = None  # Unix time at which the scheduler kills the job, and with it what is under way
     exchange: launch.Kind = "mpi"
     silent_s: float = SILENT_S  # after which a rank counts as lost
 
@@ -110,6 +114,12 @@ class Job(BaseModel):
         """Whether the time for the search is over."""
         return self.deadline is not None and time.time() >= self.deadline
 
+    def stop(self) -> Stop:
+        """Whether the time is over, for the search or for the job that it runs in."""
+        if self.end is None:
+            return Stop(self.stopped, None)
+        return Stop(self.stopped, Deadline(self.end, math.ceil(self.search.lanes / self.workers)))
+
     def log(self, rank: int) -> TrialLog:
         """The log of one rank."""
         return TrialLog(log.rank_path(self.folder, rank), self.identity)
@@ -117,6 +127,26 @@ class Job(BaseModel):
     def algorithm(self, rank: int = 0, ranks: int = 1) -> Search:
         """The search of one rank."""
         return build.build(space.search_space(self.search), self.search, rank, ranks, space.evolved())
+
+
+class Stop:
+    """Says when no trial is begun any more; hears of each trial, since those under way must end before the job."""
+
+    def __init__(self, stopped: Callable[[], bool], job: Deadline | None) -> None:
+        self.stopped, self.job = stopped, job
+
+    def __call__(self) -> bool:
+        return self.stopped() or (self.job is not None and self.job.passed())
+
+    def hearing(self, report: driver.Report) -> driver.Report:
+        """The report, which lets this hear of trials."""
+
+        def heard(outcome: Outcome, kept: bool) -> None:
+            if self.job is not None:
+                self.job.note(outcome.seconds)
+            report(outcome, kept)
+
+        return heard
 
 
 def identity(data: Data, config: SearchConfig, **more: object) -> dict[str, Any]:
@@ -133,9 +163,22 @@ def identity(data: Data, config: SearchConfig, **more: object) -> dict[str, Any]
     }
 
 
-def deadline(config: SearchConfig) -> float | None:
-    """Unix time at which a search that starts now has to end."""
-    return None if config.time_limit_minutes is None else time.time() + 60 * config.time_limit_minutes
+def run_in_time(job: Job, data: Data, started: float) -> list[Outcome]:
+    """Run a job that began at `started` (Unix time); what earlier jobs of the same search took counts in its limit.
+
+    Raises OutOfTime where the scheduler's time for this job is over before the search is: another goes on with it.
+    """
+    spent = deadline.spent_before(job.folder)
+    if job.search.time_limit_minutes is not None:
+        job = job.model_copy(update={"deadline": started + 60 * job.search.time_limit_minutes - spent})
+    outcomes = run(job, data)
+    if job.end is None or job.stopped() or decentralised.complete(job.algorithm(), log.merge(job.folder)):
+        return outcomes
+    deadline.leave(job.folder, spent + time.time() - started, len(outcomes))
+    raise deadline.OutOfTime(
+        f"search {job.name} stopped before its job's time was over, with {len(outcomes)} trials, all of them kept; "
+        "submitted again (Snakemake does so by itself), it goes on"
+    )
 
 
 def run(job: Job, data: Data) -> list[Outcome]:
@@ -149,7 +192,7 @@ def run(job: Job, data: Data) -> list[Outcome]:
         job.search.ranks,
         [*COMMAND, str(file)],
         finished=lambda: len(log.merge(job.folder).outcomes),
-        complete=lambda: job.stopped() or decentralised.complete(job.algorithm(), log.merge(job.folder)),
+        complete=lambda: job.stop()() or decentralised.complete(job.algorithm(), log.merge(job.folder)),
     )
     return sorted(log.merge(job.folder).outcomes, key=lambda outcome: outcome.trial.number)
 
@@ -168,17 +211,19 @@ def run_rank(file: Path) -> None:
     exchange = launch.exchange(job.exchange, job.folder, kept, job.silent_s)
     report = Report(f"search {job.name}", build.trials(job.search), SCORE, _r2, shown=rank == 0)
     search = job.algorithm(rank, ranks)
+    stop = job.stop()
     with data.evaluator(engines.named(job.engine), job.workers) as evaluator:
-        decentralised.run(search, evaluator, trial_log, exchange, kept, report, job.search.lanes, job.stopped)
-    report.finish(ranks * job.workers, job.stopped())
+        decentralised.run(search, evaluator, trial_log, exchange, kept, stop.hearing(report), job.search.lanes, stop)
+    report.finish(ranks * job.workers, stop())
     exchange.close()
 
 
 def _alone(job: Job, data: Data) -> list[Outcome]:
     report = Report(f"search {job.name}", build.trials(job.search), SCORE, _r2)
+    stop = job.stop()
     with data.evaluator(engines.named(job.engine), job.workers) as evaluator:
-        outcomes = driver.run(job.algorithm(), evaluator, job.log(0), report, job.search.lanes, job.stopped)
-    report.finish(job.workers, job.stopped())
+        outcomes = driver.run(job.algorithm(), evaluator, job.log(0), stop.hearing(report), job.search.lanes, stop)
+    report.finish(job.workers, stop())
     return outcomes
 
 

@@ -1,0 +1,118 @@
+"""How many processes, cores, nodes and GPUs the jobs of an experiment get, here and on a cluster."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from podnas.cluster.site import SiteConfig
+from podnas.config import ExperimentConfig, SearchConfig
+
+MARK = "scheduler"  # default resource by which a cluster's profile says so, and which scheduler it is
+
+
+@dataclass(frozen=True)
+class Search:
+    """Ranks of a search, cores of each, and what else its job asks for."""
+
+    ranks: int
+    cores: int  # of a rank, where ranks are started by a scheduler; of the whole job otherwise
+    resources: Mapping[str, int | str]
+
+    @property
+    def by_scheduler(self) -> bool:
+        """Whether the ranks are started by the scheduler's launcher, perhaps on several nodes."""
+        return "mpi" in self.resources
+
+    def memory(self, rank_mb: int) -> dict[str, int]:
+        """Memory of the job, given that of a rank: on each node, and for a core where ranks may lie anywhere (MB)."""
+        if not self.by_scheduler:
+            return {"mem_mb": rank_mb}
+        nodes = int(self.resources.get("nodes", 1))
+        return {
+            "mem_mb": rank_mb * math.ceil(self.ranks / nodes),
+            "mem_mb_per_cpu": math.ceil(rank_mb / self.cores),
+        }
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a search runs, as its job's resources say."""
+
+    ranks: int
+    workers: int  # of a rank
+    lanes: int | None = None  # of a rank, where the site says so
+    launcher: str | None = None  # of ranks, where a scheduler has one
+    scheduler: str | None = None
+    minutes: float | None = None  # that the job may run for
+
+    def width(self, search: SearchConfig) -> dict[str, int]:
+        """Settings of the search that the site decides."""
+        return {"ranks": self.ranks, "lanes": search.lanes if self.lanes is None else self.lanes}
+
+
+def place(threads: int, resources: Mapping[str, Any], ranks: int) -> Place:
+    """Where the job with these threads and resources runs; `ranks`: what the experiment says."""
+    ranks = int(resources.get("tasks", ranks))
+    launcher = resources.get("mpi")
+    return Place(
+        ranks,
+        max(1, threads if launcher else threads // ranks),
+        resources.get("lanes"),
+        launcher,
+        resources.get(MARK),
+        resources.get("runtime"),
+    )
+
+
+def scheduler(defaults: Mapping[str, Any] | None) -> str | None:
+    """Name of the scheduler that jobs are given to (slurm, generic); None where they run in this machine."""
+    if defaults is None or MARK not in defaults:
+        return None
+    return str(defaults[MARK].raw).strip("'\"")
+
+
+def search(site: SiteConfig, experiment: ExperimentConfig, scheduler: str | None) -> Search:
+    """Where and how wide the experiment's searches run."""
+    ranks = experiment.search.ranks
+    threads = experiment.resources.search_threads
+    if scheduler is None:
+        return Search(ranks, max(threads, ranks), {})
+    wide = site.searches
+    ranks, cores = wide.ranks or ranks, wide.cores or threads
+    resources: dict[str, int | str] = {**on_gpus(site, ranks)}
+    if ranks == 1:
+        return Search(1, cores, resources | {"tasks": 1})
+    nodes = None if wide.nodes is None else min(wide.nodes, ranks)
+    resources |= {"tasks": ranks, "mpi": launcher(site, cores, nodes), "slurm_extra": "--no-kill"}
+    resources |= {"nodes": nodes} if nodes else {}
+    resources |= {"lanes": wide.lanes} if wide.lanes else {}
+    resources |= {"tasks_per_gpu": 1} if wide.gpus else {}
+    return Search(ranks, cores, resources)
+
+
+def launcher(site: SiteConfig, cores: int, nodes: int | None) -> str:
+    """The command that starts ranks inside a job; with srun, which is told nothing else there, with the layout."""
+    given = site.launcher
+    if shlex.split(given)[0].rpartition("/")[2] != "srun":
+        return given
+    parts = [given, f"--cpus-per-task={cores}"]
+    parts += [f"--nodes={nodes}"] if nodes else []
+    parts += ["--gpus-per-task=1"] if site.searches.gpus else []
+    return " ".join(parts)
+
+
+def on_gpus(site: SiteConfig, count: int) -> dict[str, int | str]:
+    """Resources of a job with so many GPUs, where the site has some for training."""
+    if not site.searches.gpus:
+        return {}
+    partition = site.partition_of(1)
+    return {"gpu": count} | ({"slurm_partition": partition} if partition else {})
+
+
+def shares(site: SiteConfig, experiment: ExperimentConfig, scheduler: str | None) -> int:
+    """Jobs that the members of an ensemble are shared among."""
+    return 1 if scheduler is None else min(site.retraining_jobs, experiment.ensemble.members)

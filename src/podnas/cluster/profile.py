@@ -1,0 +1,34 @@
+"""What the profiles of clusters take from the site file and from SLURM, when Snakemake reads them.
+
+Nothing is refused here, where Snakemake would bury the reason under its usage: the Snakefile reads the same again, and
+refuses it before any job.
+"""
+
+from __future__ import annotations
+
+from podnas.cluster import site, slurm
+from podnas.cluster.site import SiteConfig
+
+
+def here() -> SiteConfig:
+    """The site file; a neutral one where it is refused."""
+    try:
+        return site.load()
+    except ValueError:
+        return SiteConfig()
+
+
+def status_command() -> str | None:
+    """Command that Snakemake asks SLURM with; None where SLURM does not say what there is."""
+    try:
+        return slurm.status_command(here())
+    except ValueError:
+        return None
+
+
+def accounting() -> bool:
+    """Whether SLURM has an accounting database."""
+    try:
+        return slurm.accounting()
+    except ValueError:
+        return False

@@ -1,0 +1,214 @@
+"""Memory and run time that a job asks for: by its work, by what it took before, and more after each failure.
+
+The first attempt asks for what the same job took in an earlier run (Snakemake's benchmark file: peak memory, seconds)
+with headroom, or else for the estimate: the section `resources` of the experiment covers the default experiment, and
+more work asks for more. Later attempts ask for a multiple of the larger of both, up to the bounds of the cluster.
+"""
+
+from __future__ import annotations
+
+import ast
+import csv
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from podnas import artifacts
+from podnas.cluster import deadline
+from podnas.cluster.layout import Search
+from podnas.cluster.limits import Limits
+from podnas.config import ExperimentConfig
+
+HEADROOM_MEMORY = 1.3
+HEADROOM_TIME = 2.0
+START_MB = 300  # of Snakemake itself and of the scheduler's step, beside a job
+START_MINUTES = 2
+LEAST_MB = 500
+
+# core-seconds of training on a window for one epoch: .4 to .7e-4 measured with the kernels, doubled
+WINDOW_SECONDS = 1.2e-4
+RETRAIN_WINDOW_SECONDS = 2.4e-4  # checkpoints and networks are written, and a member may be alone at the end
+COARSE_MB_PER_SECOND = 8.0  # of compressed archive files, on one core; 20 measured
+WEEK_DAYS = 7
+
+TRAINING = ("manual_networks", "search", "retrain", "retrain_share", "transfer", "ensemble")
+FIELD = (
+    "archive",
+    "coarse",
+    "daymet_basis",
+    "daymet_twin",
+    "download",
+    "field",
+    "field_forecast",
+    "pod",
+    "released",
+    "score",
+)
+YEARLY = ("coarse", "daymet_twin", "download")
+# they go on where their time limit stopped them, so that they may ask for less than they need
+RESUMED = ("search", "retrain", "retrain_share", "transfer", "download")
+
+
+@dataclass(frozen=True)
+class Request:
+    """Memory and run time of a job, and the work that they are for (in whatever unit its rule counts)."""
+
+    memory_mb: float
+    minutes: float
+    work: int = 1
+
+
+class Requests:
+    """What the jobs of one experiment ask for."""
+
+    def __init__(
+        self, experiment: ExperimentConfig, results: Path, limits: Limits, files: Sequence[str | Path] = ()
+    ) -> None:
+        """`files`: those of the archive; sizes of those that are there count as work."""
+        self.experiment, self.results, self.limits = experiment, results, limits
+        self.archive_mb = sum(path.stat().st_size for path in map(Path, files) if path.is_file()) / 1e6
+
+    def estimate(self, rule: str, protocol: str | None = None, cores: int = 1) -> Request:
+        """What a job of this rule should take, by its work alone."""
+        given = self.experiment.resources
+        if rule in TRAINING:
+            work = self._training(rule, protocol)
+            seconds = work * (WINDOW_SECONDS if rule == "search" else RETRAIN_WINDOW_SECONDS) / cores
+            least = given.search_minutes if rule in RESUMED else given.minutes
+            wider = given.network_mem_mb + 100 * max(0, cores - given.search_threads)
+            return Request(wider, max(least, START_MINUTES + seconds / 60), work)
+        if rule in FIELD:
+            part = self.archive_mb / (self._years() if rule in YEARLY else 1)
+            minutes = START_MINUTES + part / COARSE_MB_PER_SECOND / 60
+            memory = max(given.field_mem_mb, self._out_of_core_mb() if rule == "pod" else 0)
+            return Request(memory, max(given.minutes, minutes), max(1, round(part)))
+        return Request(given.small_mem_mb, given.small_minutes)
+
+    def of(self, rule: str, protocol: str | None = None, attempt: int = 1, cores: int = 1) -> Request:
+        """What attempt number `attempt` (from 1) asks for.
+
+        Raises ValueError where already the first asks for more than a job may have.
+        """
+        estimate, measured = self.estimate(rule, protocol, cores), self.measured(rule, protocol, cores)
+        return self._bounded(rule, estimate, measured, 1 if self._was_stopped(rule, protocol) else attempt)
+
+    def of_search(self, layout: Search, protocol: str, attempt: int = 1) -> dict[str, int]:
+        """What a search asks for, as resources of its job: memory as its layout has it (MB) and `runtime` (minutes).
+
+        A benchmark file knows nothing of ranks on other nodes, so several of them ask for the estimate.
+        """
+        cores = layout.cores * (layout.ranks if layout.by_scheduler else 1)
+        estimate = self.estimate("search", protocol, cores)
+        measured = None if layout.ranks > 1 else self.measured("search", protocol, cores)
+        if layout.by_scheduler:
+            estimate = replace(estimate, memory_mb=self.estimate("search", protocol, layout.cores).memory_mb + START_MB)
+        node = layout.memory(math.ceil(estimate.memory_mb))["mem_mb"]
+        self._check("search", replace(estimate, memory_mb=node) if measured is None else measured)
+        one = self._bounded("search", estimate, measured, 1 if self._was_stopped("search", protocol) else attempt)
+        most = self.limits.memory_mb
+        memory = layout.memory(int(one.memory_mb))
+        return {**memory, "mem_mb": min(memory["mem_mb"], most or memory["mem_mb"]), "runtime": int(one.minutes)}
+
+    def _bounded(self, rule: str, estimate: Request, measured: Request | None, attempt: int) -> Request:
+        first = measured or estimate
+        self._check(rule, first)
+        if attempt > 1 and measured is not None:
+            first = Request(max(measured.memory_mb, estimate.memory_mb), max(measured.minutes, estimate.minutes))
+        memory, minutes = math.ceil(first.memory_mb * attempt), math.ceil(first.minutes * attempt)
+        most = self.limits
+        return Request(min(memory, most.memory_mb or memory), min(minutes, most.minutes or minutes), estimate.work)
+
+    def _was_stopped(self, rule: str, protocol: str | None) -> bool:
+        """Whether the last job of a search ended because its time was over: another one needs no more than it had."""
+        return rule == "search" and bool(deadline.records(self.results / "search" / str(protocol) / "trials"))
+
+    def measured(self, rule: str, protocol: str | None = None, cores: int = 1) -> Request | None:
+        """What the same job took in earlier runs, with headroom and for today's work; None where none was measured.
+
+        Jobs of an array ask for the same, so the largest of them counts.
+        """
+        work = self.estimate(rule, protocol, cores).work
+        rows = [row for file in self._benchmarks(rule, protocol) for row in _rows(file)]
+        taken = [_scaled(row, work) for row in rows]
+        if not taken:
+            return None
+        return Request(
+            max(LEAST_MB, START_MB + HEADROOM_MEMORY * max(one.memory_mb for one in taken)),
+            START_MINUTES + HEADROOM_TIME * max(one.minutes for one in taken),
+            work,
+        )
+
+    def _benchmarks(self, rule: str, protocol: str | None) -> Iterable[Path]:
+        folder, name = self.results / "benchmarks", rule if protocol is None else f"{rule}_{protocol}"
+        return sorted([*folder.glob(f"{name}.tsv"), *folder.glob(f"{name}.*.tsv")])
+
+    def _check(self, rule: str, first: Request) -> None:
+        most, given = self.limits, self.experiment.resources
+        if most.memory_mb is not None and first.memory_mb > most.memory_mb:
+            key = "network_mem_mb" if rule in TRAINING else "field_mem_mb" if rule in FIELD else "small_mem_mb"
+            raise ValueError(
+                f"rule {rule} asks for {math.ceil(first.memory_mb)} MB, but a job may have {most.memory_mb} MB on a "
+                f"node of its partition; lower resources.{key} ({getattr(given, key)}), choose a partition with larger "
+                "nodes in the site file, or raise its most_memory_mb"
+            )
+        if most.minutes is not None and first.minutes > most.minutes and rule not in RESUMED:
+            raise ValueError(
+                f"rule {rule} asks for {math.ceil(first.minutes)} minutes, but a job may run for {most.minutes}; lower "
+                "resources.minutes, choose a partition with a longer limit in the site file, or raise its most_minutes"
+            )
+
+    def _training(self, rule: str, protocol: str | None) -> int:
+        """Windows times epochs, of all networks of a job."""
+        given = self.experiment
+        windows = self.windows(protocol)
+        if rule == "search":
+            steps = given.search.two_step
+            share = 1.0 if steps is None else steps.fraction + steps.top
+            return math.ceil(windows * given.search.epochs * given.search.trials * share)
+        if rule == "manual_networks":
+            return windows * given.baselines.lstm_epochs * len(given.baselines.lstm_units)
+        if rule == "transfer":
+            return windows * given.transfer.epochs * given.transfer.architectures * given.transfer.seeds * 3
+        return windows * given.ensemble.epochs * given.ensemble.members if rule != "ensemble" else 1
+
+    def _years(self) -> int:
+        given = self.experiment.protocols
+        return max(one.test_last for one in given).year - min(one.train_first for one in given).year + 1
+
+    def windows(self, protocol: str | None) -> int:
+        """Training windows of a protocol, or of the longest where none is named."""
+        chosen = [one for one in self.experiment.protocols if protocol in (None, one.name)]
+        weeks = max((one.train_last - one.train_first).days // WEEK_DAYS + 1 for one in chosen)
+        return max(1, weeks - self.experiment.windows.inputs - self.experiment.windows.outputs + 1)
+
+    def _out_of_core_mb(self) -> float:
+        """What the rule `pod` holds: its part of the field, and the Gram matrix of all weeks in float64."""
+        weeks = max((one.test_last - one.train_first).days // WEEK_DAYS for one in self.experiment.protocols)
+        return START_MB + 1000 * HEADROOM_MEMORY * self.experiment.pod.memory_gb + weeks**2 * 8 / 1e6
+
+
+def _rows(file: Path) -> list[Request]:
+    """Peak memory, minutes and work in a benchmark file of Snakemake; work is 0 where it was not recorded."""
+    try:
+        with file.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
+        return [Request(float(row["max_rss"]), float(row["s"]) / 60, _work(row)) for row in rows if _whole(row)]
+    except (KeyError, ValueError, OSError) as error:
+        raise artifacts.ArtifactError(
+            f"{file} is no benchmark file of Snakemake ({error}); remove it, and estimates take its place"
+        ) from error
+
+
+def _whole(row: dict[str, str]) -> bool:
+    return row["max_rss"] not in ("NA", "-")  # a job too short to be measured
+
+
+def _work(row: dict[str, str]) -> int:
+    resources = row.get("resources")
+    return int(ast.literal_eval(resources).get("work", 0)) if resources else 0
+
+
+def _scaled(taken: Request, work: int) -> Request:
+    """Time grows with the work; memory does not: a network's data are the same, however many are trained."""
+    return replace(taken, minutes=taken.minutes * (work / taken.work if taken.work else 1.0))
