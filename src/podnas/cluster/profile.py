@@ -6,6 +6,7 @@ refuses it before any job.
 
 from __future__ import annotations
 
+from podnas import locks
 from podnas.cluster import site, slurm
 from podnas.cluster.site import SiteConfig
 
@@ -32,3 +33,8 @@ def accounting() -> bool:
         return slurm.accounting()
     except ValueError:
         return False
+
+
+def job_names() -> str:
+    """Beginning of the names of all jobs of this Snakemake, by which the next one knows those it left behind."""
+    return slurm.PREFIX + locks.name()
