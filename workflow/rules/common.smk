@@ -2,7 +2,7 @@
 
 from podnas import config as podnas_config
 from podnas import artifacts, locks, provenance, windows
-from podnas.cluster import layout, limits, requests, site, slurm
+from podnas.cluster import layout, left, limits, requests, site, slurm
 from podnas.data import archive as archives
 from podnas.data import synthetic_daymet
 
@@ -42,7 +42,7 @@ SHARES = layout.shares(SITE, EXPERIMENT, SCHEDULER)
 onstart:
     if ASKED:
         slurm.check_answers()
-        slurm.cancel_orphans(Path.cwd(), locks.living())
+        left.cancel(Path.cwd(), locks.living())
 
 
 wildcard_constraints:

@@ -7,7 +7,7 @@ refuses it before any job.
 from __future__ import annotations
 
 from podnas import locks
-from podnas.cluster import site, slurm
+from podnas.cluster import left, site, slurm
 from podnas.cluster.site import SiteConfig
 
 
@@ -37,4 +37,4 @@ def accounting() -> bool:
 
 def job_names() -> str:
     """Beginning of the names of all jobs of this Snakemake, by which the next one knows those it left behind."""
-    return slurm.PREFIX + locks.name()
+    return left.PREFIX + locks.name()

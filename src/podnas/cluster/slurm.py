@@ -11,20 +11,16 @@ import logging
 import re
 import shutil
 import subprocess
-import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from podnas.cluster import site
 from podnas.cluster.limits import Limits
 from podnas.cluster.site import SiteConfig
 
 LOG = logging.getLogger(__name__)
-PREFIX = "podnas-"  # of the names of jobs, then the name of their Snakemake
 ANSWER_S = 20
-END_S = 120  # in which cancelled jobs must have ended
 # Snakemake asks again after up to 180 s, and squeue forgets a job MinJobAge after its end
 LEAST_JOB_AGE_S = 240
 NODES = "%P|%a|%l|%c|%m|%G|%D"
@@ -104,39 +100,6 @@ def check_answers() -> None:
             "cluster (module load slurm?), or leave the profile out: snakemake --cores all"
         )
     _ask("scontrol", "show", "config")
-
-
-def cancel_orphans(folder: Path, living: Collection[str]) -> list[str]:
-    """Cancel jobs that a Snakemake which is gone left in the queue of this folder, and wait for their end.
-
-    `living`: names of the Snakemakes that are not gone. Nothing that such a job has finished is lost; if it went on,
-    the same job submitted again would write beside it. Returns the numbers of the jobs.
-    """
-    orphans = _orphans(folder, living)
-    if not orphans:
-        return []
-    LOG.warning("cancelled %d jobs of a Snakemake that is gone: %s", len(orphans), " ".join(orphans))
-    _ask("scancel", *orphans)
-    until = time.monotonic() + END_S
-    while _orphans(folder, living):
-        if time.monotonic() > until:
-            raise ValueError(f"jobs {' '.join(orphans)} of a Snakemake that is gone do not end; scancel them by hand")
-        time.sleep(1)
-    return orphans
-
-
-def _orphans(folder: Path, living: Collection[str]) -> list[str]:
-    said = _ask("squeue", "-h", "-u", getpass.getuser(), "-o", "%A|%j|%Z")
-    jobs = [line.split("|") for line in said.splitlines() if line.count("|") == 2]
-    return sorted(
-        {
-            number
-            for number, name, place in jobs
-            if name.startswith(PREFIX)
-            and name.removeprefix(PREFIX).rpartition("_")[0] not in living
-            and Path(place) == folder
-        }
-    )
 
 
 def _checked(given: SiteConfig) -> Limits:
