@@ -35,6 +35,8 @@ REQUESTS = requests.Requests(
     ARCHIVE.files,
 )
 SEARCH = layout.search(SITE, EXPERIMENT, SCHEDULER)
+# not on the node, where Snakemake would begin the search again in what is left of the job's time
+RESUBMISSIONS = SITE.searches.resubmissions if SCHEDULER and workflow.exec_mode.name == "DEFAULT" else 0
 SHARES = layout.shares(SITE, EXPERIMENT, SCHEDULER)
 
 
