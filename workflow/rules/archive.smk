@@ -36,7 +36,7 @@ if EXPERIMENT.source.kind == "daymet_twin":
     rule daymet_twin:
         input:
             # real coefficients and mask, where the data folder has them
-            **daymet_at_hand(),
+            **daymet_files.at_hand(archives.data_folder()),
             table="resources/sst_twin.nc",
         output:
             file=ARCHIVE.template,

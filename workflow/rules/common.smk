@@ -4,6 +4,7 @@ from podnas import config as podnas_config
 from podnas import artifacts, locks, provenance, windows
 from podnas.cluster import layout, left, limits, requests, site, slurm
 from podnas.data import archive as archives
+from podnas.data import daymet_files
 
 locks.guard(workflow.exec_mode.name)
 
@@ -99,23 +100,9 @@ def coefficients_kind():
     """What the coefficients are, as every forecast and figure says."""
     if not RELEASED:
         return windows.PROJECTED
-    if EXPERIMENT.source.kind == "twin" or daymet_coefficients_are_real():
+    if EXPERIMENT.source.kind == "twin" or daymet_files.real_coefficients(archives.data_folder()):
         return "real, as released"
     return f"synthetic, of a seasonal model (seed {EXPERIMENT.source.residual_seed})"
-
-
-def daymet_at_hand():
-    """DayMet's real coefficients and mask, where the data folder has them."""
-    from podnas.data import synthetic_daymet  # imports much, which other experiments do without
-
-    return synthetic_daymet.at_hand(archives.data_folder())
-
-
-def daymet_coefficients_are_real():
-    """Whether they come from the data folder."""
-    from podnas.data import synthetic_daymet
-
-    return synthetic_daymet.real_coefficients(archives.data_folder())
 
 
 def stamp(protocol):
