@@ -27,6 +27,8 @@ ARCHIVE = archives.plan(EXPERIMENT.source, f"{RESULTS}/archive")
 
 SCHEDULER = layout.scheduler(workflow.resource_settings.default_resources)
 SITE = site.load() if SCHEDULER else site.SiteConfig()
+if SCHEDULER == "generic":
+    layout.check_scripts(SITE)
 # asked once, where jobs are submitted
 ASKED = SCHEDULER == "slurm" and workflow.exec_mode.name == "DEFAULT"
 REQUESTS = requests.Requests(
