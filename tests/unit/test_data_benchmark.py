@@ -127,3 +127,12 @@ def test_memory_is_summed_over_processes(modules):
 def test_a_contender_that_dies_is_named_with_its_exit_code(modules, small, tmp_path):
     with pytest.raises(RuntimeError, match=r"nobody ended with exit code 1"):
         modules[0].Contender("nobody", small, 1, tmp_path)
+
+
+def test_the_largest_pod_says_what_a_larger_one_takes(modules, tmp_path, monkeypatch):
+    pod = importlib.import_module("data_pod")
+    monkeypatch.setattr(pod, "LARGEST", (60, 400))
+    found = pod.largest(tmp_path, memory_gb=0.1)
+    assert (found["snapshots"], found["cells"]) == (60, 400)
+    assert found["planned_seconds"] == pytest.approx(found["seconds"] * 1600)
+    assert not list(tmp_path.iterdir())
