@@ -251,7 +251,7 @@ def test_iteration_finds_the_leading_ranks_of_many_snapshots(monkeypatch, precis
 
 def test_a_flat_spectrum_is_left_to_the_gram_matrix():
     values = np.random.default_rng(0).normal(size=(gram.WHOLE + 1, 2000))
-    assert krylov.leading(values, pod.SHOWN, gram.WIDTH) is None
+    assert krylov.leading(values, pod.SHOWN, 5, gram.WIDTH) is None
     weekly = field(gram.WHOLE + 1, (15, 20))  # beyond eight patterns, noise alone
     expected = pod.fit(weekly, config(memory_gb=memory_gb(weekly, 200)))
     assert_same(pod.fit(weekly, config()), expected)
@@ -260,7 +260,7 @@ def test_a_flat_spectrum_is_left_to_the_gram_matrix():
 def test_fewer_ranks_than_asked_for_come_with_zeros():
     random = np.random.default_rng(0)
     values = random.normal(size=(gram.WHOLE, 3)) @ random.normal(size=(3, 50))
-    found, vectors = krylov.leading(values, pod.SHOWN, 20)
+    found, vectors = krylov.leading(values, pod.SHOWN, 3, 20)
     singular = np.linalg.svd(values - values.mean(axis=0), compute_uv=False)
     np.testing.assert_allclose(found[:3], singular[:3] ** 2)
     np.testing.assert_allclose(found[3:], 0, atol=1e-10 * found[0])

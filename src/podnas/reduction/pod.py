@@ -129,7 +129,7 @@ def _iterated(
     if client is not None or len(tiles) > 1 or config.modes is None or training.count <= gram.WHOLE:
         return None
     block = gram.block(training, tiles[0], area, config.precision)
-    pairs = krylov.leading(block.anomalies(), max(config.modes, SHOWN), gram.WIDTH)
+    pairs = krylov.leading(block.anomalies(), max(config.modes, SHOWN), config.modes, gram.WIDTH)
     return pairs and _Spectrum([block], *pairs, krylov.trace(block.anomalies(), gram.WIDTH))
 
 
