@@ -12,7 +12,7 @@ import xarray as xr
 from podnas import artifacts
 from podnas.artifacts import ArtifactError
 from podnas.config import FieldConfig, JoinConfig, SourceConfig
-from podnas.data import field, files, grid, reading
+from podnas.data import bands, field, files, grid, reading
 
 LAT, LON = np.array([1.5, 0.5, -0.5, -1.5]), np.arange(0.5, 6)
 OCEAN = np.ones((4, 6), bool)
@@ -308,7 +308,7 @@ def test_a_level_of_one_is_dropped_and_long_names_are_understood(tmp_path):
 
 def test_blocks_do_not_change_the_field(weekly_files, monkeypatch):
     whole = build(weekly_files, joins=[JOIN])
-    monkeypatch.setattr(reading, "BLOCK_VALUES", 30)
+    monkeypatch.setattr(bands, "VALUES", 30)
     xr.testing.assert_identical(build(weekly_files, joins=[JOIN]), whole)
 
 

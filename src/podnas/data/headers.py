@@ -37,8 +37,9 @@ class Header:
     """What a file holds, read without its values.
 
     axes: ('lat', 'lon'), rows and columns then in degrees, or ('y', 'x'), in m; stored_axes: their names in the file;
-    dims: dimensions of the variable as stored; days: datetime64[D], increasing. `assumed`: made from another file's
-    header and the date in the name, to be confirmed on reading.
+    dims: dimensions of the variable as stored; chunks: what is stored together along each (1: nothing is chunked);
+    days: datetime64[D], increasing. `assumed`: made from another file's header and the date in the name, to be
+    confirmed on reading.
     """
 
     path: Path
@@ -48,6 +49,7 @@ class Header:
     columns: Floats
     dims: tuple[str, ...]
     shape: tuple[int, ...]
+    chunks: tuple[int, ...]
     days: Days
     data_kind: str
     title: str
@@ -59,6 +61,12 @@ class Header:
         """Index into the stored variable of some time steps and a rectangle of the grid."""
         chosen = {"time": steps, self.stored_axes[0]: rows, self.stored_axes[1]: columns}
         return tuple(chosen.get(dim, 0) for dim in self.dims)
+
+    @property
+    def together(self) -> tuple[int, int]:
+        """Time steps and rows that lie in a chunk."""
+        sizes = dict(zip(self.dims, self.chunks, strict=True))
+        return sizes["time"], sizes[self.stored_axes[0]]
 
     @property
     def order(self) -> tuple[int, ...]:
@@ -108,6 +116,7 @@ def _header(path: Path, stored: str, variable: Variable) -> Header:
             columns=centres[columns],
             dims=tuple(map(str, data[stored].dims)),
             shape=data[stored].shape,
+            chunks=data[stored].encoding.get("chunksizes") or (1,) * data[stored].ndim,
             days=days,
             data_kind=str(data.attrs.get("data_kind", "real")),
             title=str(data.attrs.get("title", path.name)),
