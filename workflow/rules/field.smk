@@ -48,7 +48,7 @@ rule field:
         f"{RESULTS}/benchmarks/field.tsv"
     conda:
         "../../envs/podnas.yaml"
-    threads: 1
+    threads: 1 if EXPERIMENT.field.by_year else EXPERIMENT.resources.coarse_threads
     resources:
         mem_mb=EXPERIMENT.resources.field_mem_mb,
         runtime=EXPERIMENT.resources.minutes,

@@ -29,6 +29,7 @@ Day = tuple[int, Header, int]  # the week that it belongs to, its file, and its 
 
 ICE = "ice"
 BATCH_UNITS, BATCH_VALUES = 4, 50_000_000  # weeks or chunks given to a worker at a time, at most; or one
+WORTH_BYTES = 400_000_000  # of files, about two seconds of one process: as long as others take to start
 # glibc gives megabytes back as soon as they are freed, and a worker asks for as many with the next file, page by page:
 # a third of its time
 KEEPS_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
@@ -152,11 +153,11 @@ class _OneFile:
         return self.stack.__exit__(*problem)
 
     def opened(self, header: Header) -> stored.Stored:
-        """The file of a header; one that is assumed is confirmed."""
+        """The file of a header; one that is made from another's is confirmed."""
         if self.file is None or header.path != self.path:
             self.stack.close()
             self.path, self.file = header.path, self.stack.enter_context(stored.opened(header.path))
-            if header.assumed:
+            if header.like is not None:
                 headers.confirm(header, self.file, self.reading.name, self.reading.variable)
         return self.file
 
@@ -211,6 +212,19 @@ def _shares(weeks: Sequence[Pieces], cells: int) -> list[list[Day]]:
 
 def _days(pieces: Pieces) -> Iterator[tuple[Header, int]]:
     return ((header, step) for header, steps in pieces for step in steps)
+
+
+@contextmanager
+def workers(processes: int, files: Sequence[Path]) -> Iterator[Executor | None]:
+    """Processes to read files on; None for this one alone, where it is through before others have started."""
+    size = sum(path.stat().st_size for path in files if path.exists())
+    if processes > 1 and size < WORTH_BYTES:
+        LOG.info("%d MB are read by one process: less than %d MB", size // 10**6, WORTH_BYTES // 10**6)
+    if processes == 1 or size < WORTH_BYTES:
+        yield None
+        return
+    with pool(processes) as executor:
+        yield executor
 
 
 @contextmanager
