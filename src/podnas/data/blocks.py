@@ -60,6 +60,8 @@ def adder(factor: int) -> Callable[..., Any]:
                     total[block, column] += mean
                     held[block, column] += 1
                     lowest, highest = min(lowest, mean), max(highest, mean)
+                    if mean != mean:  # from infinite numbers of both signs
+                        lowest, highest = -np.inf, np.inf
         return lowest, highest
 
     return add

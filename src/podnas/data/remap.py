@@ -50,11 +50,13 @@ class Remap:
         """
         begins, ends = (span[rows] for span in self.spans)
         down = self.down[rows, begins[0] : ends[-1]]
-        valid = (numbers != packed.missing[0]) & (numbers != packed.missing[1]) & np.isfinite(numbers)
+        valid = (numbers != packed.missing[0]) & (numbers != packed.missing[1]) & (numbers == numbers)
         area = (down @ valid.astype("f8")) @ self.across
         held = area >= self.least[rows]
         sums = (down @ np.where(valid, numbers, 0).astype("f8")) @ self.across
         values = packed.scale * (sums[held] / area[held]) + packed.offset
+        if not np.isfinite(values).all():
+            return -np.inf, np.inf
         mean.total[rows][held] += values
         mean.held[rows][held] += 1
         return float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
