@@ -4,6 +4,7 @@ from podnas.data import products
 MASK_INPUT = {} if ARCHIVE.mask is None else {"mask": ARCHIVE.mask}
 
 if EXPERIMENT.field.by_year:
+    CHOSEN = EXPERIMENT.source, EXPERIMENT.field
     YEARS = products.years(ARCHIVE.files, EXPERIMENT.field)
     FIELD_INPUT = {"years": [f"{RESULTS}/field/coarse.{year}.nc" for year in YEARS]}
 
@@ -26,9 +27,10 @@ if EXPERIMENT.field.by_year:
             mem_mb=EXPERIMENT.resources.field_mem_mb,
             runtime=EXPERIMENT.resources.minutes,
         params:
-            config=section("field"),
-            source=section("source"),
-            part=lambda wildcards: products.part(YEARS, int(wildcards.year)),
+            # a year more, or a file less elsewhere, leaves this one as it is
+            config=lambda wildcards: products.settings(YEARS, int(wildcards.year), *CHOSEN)["field"],
+            source=lambda wildcards: products.settings(YEARS, int(wildcards.year), *CHOSEN)["source"],
+            part=lambda wildcards: products.part(YEARS, int(wildcards.year), EXPERIMENT.field),
             code=code("coarse"),
         script:
             "../scripts/coarse.py"
@@ -54,7 +56,7 @@ rule field:
         runtime=EXPERIMENT.resources.minutes,
     params:
         config=section("field"),
-        source=section("source"),
+        source=section("source", "variable", "ice", "joins"),
         code=code("field"),
     script:
         "../scripts/field.py"
