@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
@@ -128,6 +129,7 @@ class Job:
     def run(self) -> None:
         """Search to the end or to the time limit, here and on as many ranks as are configured or already started."""
         artifacts.check_writable(self.folder)
+        self._before()
         if self.config.ranks > 1 and launch.place()[1] == 1 and launch.RUN not in os.environ:
             self._start_ranks()
         else:
@@ -137,6 +139,35 @@ class Job:
     def logs(self) -> Path:
         """Where the logs of this search stand."""
         return log.path(self.folder / "trials", self.identity, 0).parent
+
+    @property
+    def table(self) -> Path:
+        """Where the trials of all ranks stand at the end."""
+        return self.folder / "trials.parquet"
+
+    def _before(self) -> dict[str, Any] | None:
+        """Identity of the search whose table stands here; ArtifactError where no search has written it."""
+        if not self.table.exists():
+            return None
+        record = provenance.beside(self.table)
+        known = artifacts.read_json(record) if record.exists() else None
+        if not (isinstance(known, dict) and self.identity.keys() <= known.keys()):
+            raise ArtifactError(
+                f"{self.table} is there, and nothing beside it ({record.name}) says that a search wrote it; move it "
+                "away, or choose another --folder"
+            )
+        settings = {key: value for key, value in known["search"].items() if key not in FREE}
+        return {**{key: known[key] for key in self.identity}, "search": settings}
+
+    def _set_aside(self) -> None:
+        """Keep the table of another search that stands here, and its record, under the name of that one's logs."""
+        before = self._before()
+        if before is None or before == json.loads(json.dumps(self.identity)):
+            return
+        kept = self.folder / f"trials-{log.path(Path(), before, 0).parent.name}.parquet"
+        provenance.beside(self.table).replace(provenance.beside(kept))
+        self.table.replace(kept)
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"the table of another search is kept as {kept}")
 
     def _start_ranks(self) -> None:
         """Start this command on all ranks, where it finds itself to be one of several, and write the table."""
@@ -177,6 +208,7 @@ class Job:
         outcomes = self._keep()
         show(outcomes, self.config.second_objective)
         _check_any_finished(outcomes, self.logs)
+        export.check_measure(outcomes, self.config.second_objective)
 
     def _algorithm(self, rank: int, ranks: int) -> Search:
         return build.build(self.space, self.config, rank, ranks)
@@ -184,17 +216,25 @@ class Job:
     def _evaluator(self) -> ProcessEvaluator:
         limit = self.config.trial_limit_minutes
         limit_s = None if limit is None else 60 * limit
-        return ProcessEvaluator(self.target, self.workers, limit_s, self.config.seed, self.logs / "checkpoints")
+        checkpoints, needed = self.logs / "checkpoints", varied(self.config)
+        return ProcessEvaluator(self.target, self.workers, limit_s, self.config.seed, checkpoints, needed)
 
     def _keep(self) -> list[Outcome]:
         """Write the trials of all ranks as a table, and beside it what made it."""
-        path = self.folder / "trials.parquet"
+        self._set_aside()
         outcomes = sorted(log.merge(self.logs).outcomes, key=lambda outcome: outcome.trial.number)
-        artifacts.write_table(path, log.table(outcomes, self.config.two_step))
         settings = self.config.model_dump(mode="json")
-        record = {"artifact": path.name, "made": datetime.now(UTC).isoformat(timespec="seconds"), **self.identity}
-        artifacts.write_json(provenance.beside(path), {**record, "search": settings, **provenance.machine()})
+        record = {"artifact": self.table.name, "made": datetime.now(UTC).isoformat(timespec="seconds"), **self.identity}
+        # first the record: a table without one is taken for somebody else's
+        artifacts.write_json(provenance.beside(self.table), {**record, "search": settings, **provenance.machine()})
+        artifacts.write_table(self.table, log.table(outcomes, self.config.two_step))
         return outcomes
+
+
+def varied(config: SearchConfig) -> list[str]:
+    """What a search varies beside the point, and an objective must not ignore."""
+    partial = {"budget": config.algorithm in ("asha", "hyperband"), "share": config.two_step is not None}
+    return [keyword for keyword, used in partial.items() if used]
 
 
 def _check_any_finished(outcomes: Sequence[Outcome], logs: Path) -> None:

@@ -125,6 +125,43 @@ def test_another_search_begins_anew_and_leaves_the_old_one_alone(change):
     assert all(file.read_bytes() == before for file, before in logs.items())
 
 
+def test_the_table_of_another_search_is_kept_and_told():
+    search()
+    first = artifacts.read_table(Path("found/trials.parquet"))
+    result = search("--seed 5")
+    assert "the table of another search is kept as found/trials-" in result.stderr
+    (kept,) = Path("found").glob("trials-*.parquet")
+    assert kept.stem == f"trials-{next(Path('found/trials').glob(f'*{kept.stem[7:]}*')).name}"  # that of its logs
+    pd.testing.assert_frame_equal(artifacts.read_table(kept), first)
+    assert artifacts.read_json(Path(f"{kept}.provenance.json"))["search"]["seed"] == 0
+    assert artifacts.read_json(Path("found/trials.parquet.provenance.json"))["search"]["seed"] == 5
+    again = search("--seed 5 --trials 12")  # the same search, extended
+    assert "is kept as" not in again.stderr
+    assert len(list(Path("found").glob("*.parquet"))) == 2
+
+
+@pytest.mark.parametrize("record", [None, "{}"])
+def test_a_table_that_no_search_wrote_is_never_replaced(record):
+    Path("found").mkdir()
+    Path("found/trials.parquet").write_text("mine")
+    if record is not None:
+        Path("found/trials.parquet.provenance.json").write_text(record)
+    refused = search(code=1).stderr
+    assert "found/trials.parquet is there, and nothing beside it" in refused
+    assert "choose another --folder" in refused
+    assert Path("found/trials.parquet").read_text() == "mine"
+    assert not Path("made").exists()
+
+
+def test_a_second_objective_that_no_trial_gives_is_named_with_those_there_are():
+    refused = search("--second-objective csot", code=1)
+    assert "no trial has a measure 'csot' for the second objective; they have cost: name one" in refused.stderr
+    pytest.importorskip("optuna")
+    line = "export-optuna found/trials.parquet found.log --second-objective csot"
+    assert "they have cost" in podnas(line, code=1).stderr
+    assert not Path("found.log").exists()
+
+
 def test_an_edited_objective_begins_anew():
     search()
     Path("mine.py").write_text(OBJECTIVE + "# edited\n")
@@ -301,6 +338,35 @@ def test_what_cannot_be_searched_is_refused_in_one_line(rest, message):
     assert message in result.stderr
     assert "Traceback" not in result.output
     assert not Path("found/trials.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "missing"),
+    [
+        ("algorithm: asha", "loss does not take `budget`, the share of a full training that asha and hyperband give"),
+        ("algorithm: hyperband", "def loss(point, budget=1.0) and train by it"),
+        ("two_step: {fraction: 0.5}", "loss does not take `share`, the share of the data that the first of two steps"),
+        ("{algorithm: asha, two_step: {fraction: 0.5}}", "def loss(point, budget=1.0, share=1.0)"),
+    ],
+)
+def test_a_function_that_would_ignore_what_the_search_varies_is_refused_before_any_trial(settings, missing):
+    Path("search.yaml").write_text(settings)
+    line = "search --space space.json --folder found --objective mine.py:loss --settings search.yaml --trials 8"
+    assert missing in podnas(line, code=1).stderr
+    assert not Path("made").exists()
+    taken = OBJECTIVE.replace("(point, seed, number)", "(point, seed, number, budget=1.0, share=1.0)")
+    for text in (taken, OBJECTIVE.replace("seed, number)", "number, **rest)")):
+        Path("mine.py").write_text(text)
+        podnas(line)
+    assert made()
+
+
+def test_a_program_reads_what_the_search_varies():
+    Path("run.py").write_text("import json, sys\nprint(json.load(sys.stdin)['budget'])\n")
+    search(f"--command '{sys.executable} run.py' --trials 20 --algorithm asha")
+    trials = artifacts.read_table(Path("found/trials.parquet"))
+    assert list(trials.loss) == list(trials.budget)
+    assert trials.budget.min() < 1
 
 
 def test_with_neither_objective_nor_command_nothing_is_searched():

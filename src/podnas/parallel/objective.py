@@ -51,12 +51,19 @@ class ProcessEvaluator:
     object from its standard input and prints the result on its last line.
 
     The seed is the trial's own, drawn from `seed` and its number. `checkpoint` is a folder in `checkpoints` (None: not
-    offered), the same for a trial and those that continue its training. Where no process could load the target,
-    ObjectiveError is raised, since no trial could be evaluated; after that, one that cannot costs its trial only.
+    offered), the same for a trial and those that continue its training. Where no process could load the target, or it
+    is a function that does not take one of the keywords `needed` (worker.VARIED), ObjectiveError is raised, since no
+    trial could be evaluated; after that, one that cannot costs its trial only.
     """
 
     def __init__(
-        self, target: Target, workers: int, limit_s: float | None = None, seed: int = 0, checkpoints: Path | None = None
+        self,
+        target: Target,
+        workers: int,
+        limit_s: float | None = None,
+        seed: int = 0,
+        checkpoints: Path | None = None,
+        needed: Sequence[str] = (),
     ) -> None:
         if workers < 1:
             raise ValueError(f"workers is {workers}; at least one process has to evaluate")
@@ -65,6 +72,7 @@ class ProcessEvaluator:
         self.limit_s = limit_s
         self.seed = seed
         self.checkpoints = checkpoints
+        self.needed = list(needed)
         self.workers: list[_Worker | None] = [None] * workers
         self.loaded = False  # whether a process has ever loaded the target
         self.waiting: deque[Trial] = deque()
@@ -113,7 +121,7 @@ class ProcessEvaluator:
             if one is None or one.ended():
                 if one is not None:
                     one.end()
-                one = self.workers[place] = _Worker(self.target)
+                one = self.workers[place] = _Worker(self.target, self.needed)
             trial = self.waiting.popleft()
             one.begin(trial, self._offer(trial))
 
@@ -190,11 +198,11 @@ class ProcessEvaluator:
 class _Worker:
     """One process, the socket to it and the trial that it evaluates."""
 
-    def __init__(self, target: str | list[str]) -> None:
+    def __init__(self, target: str | list[str], needed: list[str]) -> None:
         self.channel, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", worker.__name__, str(theirs.fileno()), json.dumps(target)],
+                [sys.executable, "-m", worker.__name__, str(theirs.fileno()), json.dumps(target), json.dumps(needed)],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # it is ended together with what it starts
