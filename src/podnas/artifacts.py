@@ -354,22 +354,34 @@ def _read_netcdf(path: Path, layout: Mapping[str, tuple[str, ...]]) -> xr.Datase
 
 def _read(path: Path, reader: Callable[[], Value]) -> Value:
     if not path.exists():
-        raise ArtifactError(f"{path} does not exist; run `snakemake -c2 {path}` to make it")
+        remedy = f"run `snakemake -c2 {path}` to make it" if _made_by_a_rule(path) else "check the path"
+        raise ArtifactError(f"{path} does not exist; {remedy}")
     try:
         return reader()
     except (OSError, ValueError, RuntimeError) as error:
-        raise ArtifactError(f"{path} cannot be read ({error}); delete it and rerun to make it anew") from error
+        raise ArtifactError(f"{path} cannot be read ({error}); {_remedy(path)}") from error
+
+
+def _made_by_a_rule(path: Path) -> bool:
+    """Whether the file can be made anew: rules name their files from results/ on. Any other may be somebody's only one."""
+    return path.parts[:1] == ("results",)
+
+
+def _remedy(path: Path) -> str:
+    if _made_by_a_rule(path):
+        return "delete it and rerun to make it anew"
+    return "check the path, or get the file again from where it came"
 
 
 def _check(path: Path, dataset: xr.Dataset, layout: Mapping[str, tuple[str, ...]]) -> None:
     for name, dims in _on_grid(layout, dataset).items():
         if name not in dataset.variables:
-            raise ArtifactError(f"{path} has no variable {name}; delete it and rerun the rule that makes it")
+            raise ArtifactError(f"{path} has no variable {name}; {_remedy(path)}")
         if dataset[name].dims != dims:
-            raise ArtifactError(f"{path}: {name} has dimensions {dataset[name].dims}, not {dims}; rerun its rule")
+            raise ArtifactError(f"{path}: {name} has dimensions {dataset[name].dims}, not {dims}; {_remedy(path)}")
         units = dataset[name].attrs.get("units")
         if units != UNITS.get(name, units):
             raise ArtifactError(f"{path}: {name} is in {units}, not in {UNITS[name]}; convert it where it is made")
         bare = [dim for dim in dims if dim not in dataset.coords and dim not in COUNTED]
         if bare:
-            raise ArtifactError(f"{path}: {name} has no coordinates for {bare}; rerun the rule that makes it")
+            raise ArtifactError(f"{path}: {name} has no coordinates for {bare}; {_remedy(path)}")
