@@ -171,6 +171,7 @@ class Job:
 
     def _start_ranks(self) -> None:
         """Start this command on all ranks, where it finds itself to be one of several, and write the table."""
+        self._algorithm(0, 1)  # what cannot be searched is refused here, once
         end = _end(self.config.time_limit_minutes)
         launch.mpiexec(
             self.config.ranks,
