@@ -363,7 +363,7 @@ def _read(path: Path, reader: Callable[[], Value]) -> Value:
 
 
 def _made_by_a_rule(path: Path) -> bool:
-    """Whether the file can be made anew: rules name their files from results/ on. Any other may be somebody's only one."""
+    """Whether the file can be made anew: rules name theirs from results/ on. Any other may be somebody's only one."""
     return path.parts[:1] == ("results",)
 
 

@@ -14,7 +14,7 @@ LOG = logging.getLogger("podnas")
 
 
 class Progress:
-    """Counts finished items and tells how long the rest will take; where there are more than expected, so is the total."""
+    """Counts finished items and tells how long the rest will take; more than the total make the total more."""
 
     def __init__(self, task: str, total: int) -> None:
         self.task = task
