@@ -21,6 +21,7 @@ from podnas import artifacts, commands
 from podnas.__main__ import app
 from podnas.parallel import launch
 from podnas.parallel.exchange import Gone
+from podnas.search import log
 from podnas.search.log import table
 from podnas.search.protocol import Outcome, Trial
 
@@ -297,6 +298,35 @@ def test_a_killed_search_loses_no_finished_trial_and_makes_none_twice():
     assert sorted(artifacts.read_table(Path("found/trials.parquet")).number) == list(range(8))
 
 
+def test_starts_that_could_not_load_the_objective_count_against_no_trial():
+    Path("mine.py").write_text("import table_of_mine\n" + OBJECTIVE)
+    for _ in range(log.TRIES):
+        assert "No module named 'table_of_mine'" in search("--workers 2", code=1).stderr
+    Path("table_of_mine.py").touch()
+    search("--workers 2")
+    trials = artifacts.read_table(Path("found/trials.parquet")).sort_values("number")
+    assert list(trials.number) == made() == list(range(8))
+    assert list(trials.error.dropna()) == ["MemoryError: too wide"]
+
+
+def test_a_trial_that_was_interrupted_from_the_keyboard_is_made_whenever_the_search_goes_on():
+    hanging = "    if number == 2 and not Path('go').exists():\n        time.sleep(600)\n    if number == 3:"
+    Path("mine.py").write_text("import time\n" + OBJECTIVE.replace("    if number == 3:", hanging))
+    line = "search --space space.json --objective mine.py:loss --folder found --algorithm random --trials 8"
+    for times in range(1, log.TRIES + 1):
+        interrupted = start(line)
+        while not (Path("made").exists() and made().count(2) == times):
+            assert interrupted.poll() is None
+            time.sleep(0.05)
+        interrupted.send_signal(signal.SIGINT)
+        interrupted.communicate(timeout=60)
+    Path("go").touch()
+    podnas(line)
+    assert made() == [0, 1, 2, 2, 2, 2, 3, 4, 5, 6, 7]
+    trials = artifacts.read_table(Path("found/trials.parquet"))
+    assert list(trials.error.dropna()) == ["MemoryError: too wide"]
+
+
 def test_ranks_search_together_and_one_process_goes_on_with_what_they_left():
     line = "search --space space.json --objective mine.py:loss --folder found --algorithm random"
     ranks = start(f"{line} --trials 6 --ranks 2")
@@ -392,12 +422,12 @@ def test_trials_go_to_optuna():
 def test_the_logs_of_a_running_search_go_to_optuna_and_are_left_alone():
     pytest.importorskip("optuna")
     search()
-    (log,) = Path("found").rglob("rank-*.jsonl")
-    log.write_bytes(log.read_bytes() + b'{"trial": {"num')  # a line that is being written
-    before = log.read_bytes()
+    (file,) = Path("found").rglob("rank-*.jsonl")
+    file.write_bytes(file.read_bytes() + b'{"trial": {"num')  # a line that is being written
+    before = file.read_bytes()
     podnas("export-optuna found found.log")
     assert len(study().trials) == 8
-    assert log.read_bytes() == before
+    assert file.read_bytes() == before
 
 
 def test_a_study_is_replaced_only_where_that_is_asked_for():

@@ -59,6 +59,9 @@ class Immediate:
         self.made: list[int] = []
         self.die_at = die_at
 
+    def load(self, timeout_s: float | None = None) -> bool:
+        return True
+
     def submit(self, trial: Trial) -> None:
         self.waiting.append(trial)
 
@@ -185,18 +188,22 @@ def test_a_limit_ends_the_search_cleanly(tmp_path):
     assert sorted(numbers(ended.outcomes)) == list(range(TRIALS))
 
 
+class Killed(BaseException):
+    """The process is gone, and writes nothing more."""
+
+
 class Deadly(Immediate):
     """A process that one of the trials kills as soon as it is begun."""
 
     def submit(self, trial: Trial) -> None:
         super().submit(trial)
         if trial.number == 4:
-            raise KeyboardInterrupt
+            raise Killed
 
 
 def test_a_trial_that_kills_its_process_fails_after_three_tries_and_no_other_with_it(tmp_path):
     for tries in range(1, log.TRIES + 1):
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(Killed):
             alone(tmp_path, Deadly(0))
         assert log.merge(tmp_path).tries[4] == tries
     ended, _ = alone(tmp_path, Deadly(0))
@@ -205,6 +212,37 @@ def test_a_trial_that_kills_its_process_fails_after_three_tries_and_no_other_wit
     assert failed.trial.number == 4
     assert "begun 3 times and never finished" in failed.error
     assert logged(tmp_path) == dict.fromkeys(range(TRIALS), 1)
+
+
+def test_a_run_that_ends_in_good_order_counts_against_none_of_its_trials(tmp_path):
+    for _ in range(log.TRIES + 1):
+        with pytest.raises(KeyboardInterrupt):
+            alone(tmp_path, Immediate(0, die_at=0))
+        kept = log.merge(tmp_path)
+        assert numbers_of(kept.running) == [0, 1, 2]
+        assert set(kept.tries.values()) == {0}
+    ended, _ = alone(tmp_path, Immediate(0))
+    assert all(outcome.loss is not None for outcome in ended.outcomes)
+
+
+def test_nothing_is_begun_before_trials_can_be_evaluated(tmp_path):
+    class Slow(Immediate):
+        asked = 0
+
+        def load(self, timeout_s: float | None = None) -> bool:
+            self.asked += 1
+            assert not log.merge(tmp_path).running
+            if self.asked == 3:
+                raise ValueError("no such module")
+            return False
+
+    with pytest.raises(ValueError, match="no such module"):
+        alone(tmp_path, Slow(0))
+    assert not log.merge(tmp_path).running
+
+
+def numbers_of(trials: Sequence[Trial]) -> list[int]:
+    return [trial.number for trial in trials]
 
 
 def test_the_other_ranks_learn_that_a_trial_was_given_up(tmp_path):

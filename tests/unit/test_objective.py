@@ -218,6 +218,21 @@ def test_a_wait_that_is_too_short_gives_nothing_and_loses_nothing(objective):
             evaluator.finished()
 
 
+def test_a_target_is_loaded_before_the_first_trial_and_once(objective):
+    Path("slow.py").write_text(
+        "import time\nfrom pathlib import Path\n\nwith Path('loads').open('a') as file:\n    file.write('.')\n"
+        "while not Path('go').exists():\n    time.sleep(0.01)\n\ndef f(point):\n    return 1\n"
+    )
+    with ProcessEvaluator("slow.py:f", 1, limit_s=60) as evaluator:
+        assert not evaluator.load(timeout_s=0.0)
+        Path("go").touch()
+        assert evaluator.load()
+        assert evaluator.load()
+        (one,) = outcomes(evaluator, Trial(0, {}))
+    assert one.loss == 1
+    assert Path("loads").read_text() == "."
+
+
 def test_more_trials_than_workers_wait_their_turn():
     made = evaluate(function("sphere"), *({"x": x} for x in range(20)), workers=3)
     assert [outcome.loss for outcome in made] == [x**2 for x in range(20)]
@@ -249,6 +264,8 @@ def test_a_target_that_cannot_be_loaded_ends_the_search_and_fails_no_trial(targe
     Path("broken.py").write_text("import os\nos._exit(9)\n")
     with ProcessEvaluator(target, 2) as evaluator, pytest.raises(ObjectiveError, match=message):
         outcomes(evaluator, Trial(0, {"x": 1}), Trial(1, {"x": 2}))
+    with ProcessEvaluator(target, 2) as evaluator, pytest.raises(ObjectiveError, match=message):
+        evaluator.load()
 
 
 @pytest.mark.parametrize("fault", ["os.kill(os.getpid(), signal.SIGKILL)", "raise MemoryError('full')"])

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from podnas.parallel.exchange import Exchange, Gone, Idle, Message
 from podnas.search import log
 from podnas.search.driver import Evaluator, Report, Stop, checked, never
-from podnas.search.log import TRIES, Kept, TrialLog
+from podnas.search.log import Kept, TrialLog
 from podnas.search.numbers import Numbers
 from podnas.search.protocol import Outcome, Search, Trial
 
@@ -55,8 +55,9 @@ def run(
     rank = _Rank(search, evaluator, trial_log, exchange, report, stop)
     over = done = False
     try:
-        rank.resume(kept)
-        over = rank.work(lanes)
+        with trial_log.releasing():
+            rank.resume(kept)
+            over = rank.work(lanes)
         done = True
     finally:
         exchange.send([Gone(over, failed=not done)])
@@ -83,7 +84,7 @@ class _Rank:
         self.told: set[int] = set()  # and those that were lost
         self.begun: dict[int, tuple[int, Trial]] = {}  # under way elsewhere, and on which rank
         self.again: deque[Trial] = deque()  # under way in an earlier run, and this rank's
-        self.suspects: deque[Trial] = deque()  # of these, those to be tried for the last time, each by itself
+        self.suspects: deque[Trial] = deque()  # those to be tried for the last time, each by itself
         self.under_way: set[int] = set()
         self.present = set(range(exchange.ranks)) - {exchange.rank}
         self.idle: dict[int, int] = {}  # outcomes that a rank with nothing to do knows
@@ -104,13 +105,10 @@ class _Rank:
         for trial in kept.running:
             if not numbers.owns(trial.number):
                 self.begun[trial.number] = (trial.number % self.exchange.ranks, trial)
-            elif kept.tries[trial.number] < TRIES - 1:
-                self.again.append(trial)
-            elif kept.tries[trial.number] < TRIES:
-                self.suspects.append(trial)
+            elif (failed := kept.given_up(trial)) is not None:
+                self._record(failed)
             else:
-                error = f"begun {kept.tries[trial.number]} times and never finished: its process was killed each time"
-                self._record(Outcome(trial, None, error))
+                (self.suspects if kept.last_try(trial) else self.again).append(trial)
 
     def work(self, lanes: int) -> bool:
         """Evaluate until there is nothing left to do, and return whether there is none for anybody."""
@@ -203,13 +201,19 @@ class _Rank:
         if count <= 0 or self.stop():
             return
         trials = self._next(count)
+        self.under_way |= {trial.number for trial in trials}
         if trials:
+            self._load()
             self.log.begin(trials)
             self.exchange.send(trials)
         for trial in trials:
             self.announced = None
-            self.under_way.add(trial.number)
             self.evaluator.submit(trial)
+
+    def _load(self) -> None:
+        """Before the first trial is begun; the others are listened to, and given signs of life, meanwhile."""
+        while not self.evaluator.load(LISTEN_S if self.present else None):
+            self._listen()
 
     def _next(self, count: int) -> list[Trial]:
         if self.suspects:  # what was under way beside one that kills its rank must not fail with it

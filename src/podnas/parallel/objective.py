@@ -78,6 +78,17 @@ class ProcessEvaluator:
         self.waiting: deque[Trial] = deque()
         self.done: deque[Outcome] = deque()
 
+    def load(self, timeout_s: float | None = None) -> bool:
+        """Whether a process has loaded the target; waits `timeout_s` seconds for the first (None: without limit)."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while not self.loaded:
+            left = None if deadline is None else deadline - time.monotonic()
+            first = self.workers[0] = self.workers[0] or _Worker(self.target)
+            self._wait([first], left)
+            if left is not None and left <= 0:
+                break
+        return self.loaded
+
     def submit(self, trial: Trial) -> None:
         """Begin a trial, or let it wait for a free worker."""
         self.waiting.append(trial)
