@@ -26,7 +26,6 @@ from podnas.search.protocol import Outcome, Trial
 
 IDENTITY = {"search": "killed"}
 LANES = 3
-log.TRIES = 1000  # none of these trials is what kills the process, however often it is killed in the middle of one
 SECONDS = 0.002  # of a trial
 
 
@@ -89,6 +88,7 @@ def killed(folder: Path, settings, runner: str, after_s: float) -> bool:
 
 
 def main(folder: Path, given: str) -> None:
+    log.TRIES = 1000  # none of these trials is what kills the process, however often it is killed in the middle of one
     settings = json.loads(given)
     runner, kills, longest_s = settings.pop("runner"), settings.pop("kills"), settings.pop("longest_s")
     (folder / "whole").mkdir()

@@ -51,6 +51,7 @@ def search(
     As many trials are under way as there are workers, or more where the settings file has `lanes`.
     """
     launch.guard()
+    launch.interruptible()
     objectives.check(target)
     read = search_settings(settings, given or {})
     lanes = max(workers, read.lanes) if "lanes" in read.model_fields_set else workers

@@ -327,6 +327,30 @@ def test_a_trial_that_was_interrupted_from_the_keyboard_is_made_whenever_the_sea
     assert list(trials.error.dropna()) == ["MemoryError: too wide"]
 
 
+@pytest.mark.parametrize(
+    ("rest", "number", "send"),
+    [("", signal.SIGTERM, os.kill), ("--ranks 2", signal.SIGINT, os.killpg), ("--ranks 2", signal.SIGTERM, os.kill)],
+)
+def test_an_interrupted_search_releases_its_trials_on_all_ranks(rest, number, send):
+    """Ctrl-C goes to all processes of a terminal, SIGTERM to the one that was started."""
+    hanging = OBJECTIVE.replace("    if number == 3:", "    time.sleep(600)\n    if number == 3:")
+    Path("mine.py").write_text("import time\n" + hanging)
+    line = f"search --space space.json --objective mine.py:loss --folder found --algorithm random --trials 8 {rest}"
+    words = shlex.split(f"{sys.executable} -m podnas {line}")
+    begun = 2 if rest else 1
+    search = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    while not (Path("made").exists() and len(made()) == begun):
+        assert search.poll() is None, search.communicate()[0]
+        time.sleep(0.05)
+    send(search.pid, number)
+    output, _ = search.communicate(timeout=60)
+    assert search.returncode != 0, output
+    (logs,) = Path("found/trials").iterdir()
+    assert log.merge(logs).tries == dict.fromkeys(range(begun), 0)
+
+
 def test_ranks_search_together_and_one_process_goes_on_with_what_they_left():
     line = "search --space space.json --objective mine.py:loss --folder found --algorithm random"
     ranks = start(f"{line} --trials 6 --ranks 2")

@@ -241,6 +241,21 @@ def test_nothing_is_begun_before_trials_can_be_evaluated(tmp_path):
     assert not log.merge(tmp_path).running
 
 
+def test_no_trial_is_begun_where_the_time_is_over_before_it_can_be(tmp_path):
+    class Slow(Immediate):
+        asked = 0
+
+        def load(self, timeout_s: float | None = None) -> bool:
+            self.asked += 1
+            assert self.asked <= 3
+            return False
+
+    slow = Slow(0)
+    ended, _ = alone(tmp_path, slow, stop=lambda: slow.asked == 3)
+    assert not ended.over
+    assert not log.merge(tmp_path).running
+
+
 def numbers_of(trials: Sequence[Trial]) -> list[int]:
     return [trial.number for trial in trials]
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
+import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -110,3 +113,75 @@ def test_a_guard_ends_with_an_error_but_no_signal(body, code):
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stderr
     assert ("goes on" in done.stdout) == ("goes on" in body)
+
+
+@pytest.mark.parametrize("number", launch.STOPS)
+@pytest.mark.parametrize("send", [os.kill, os.killpg])
+def test_an_interrupted_guard_interrupts_its_rank_once_and_waits_for_it(number, send):
+    """Launchers send it to the guard, and some of them to the rank, too."""
+    program = (
+        "import time\nfrom podnas.parallel import launch\nlaunch.guard()\n"
+        "try:\n    print('begun', flush=True)\n    time.sleep(600)\n"
+        "except KeyboardInterrupt:\n    print('ending', flush=True)\n    input()\n    print('ended')\n    raise\n"
+    )
+    environment = {**os.environ, "PMI_RANK": "0", "PMI_SIZE": "2"}
+    guard = subprocess.Popen(
+        [sys.executable, "-c", program], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert guard.stdout.readline() == "begun\n"
+    send(guard.pid, number)
+    assert guard.stdout.readline() == "ending\n"
+    send(guard.pid, number)
+    output, errors = guard.communicate("\n")
+    assert output == "ended\n", errors
+    assert guard.returncode == 1
+
+
+def interrupted(tmp_path: Path, launcher: str) -> tuple[int, str]:
+    """Status and output of a process that has started a launcher of these lines of Python, and gets SIGINT."""
+    (tmp_path / "launcher.py").write_text(f"import signal, sys, time\nfrom pathlib import Path\n{launcher}")
+    code = "from podnas.parallel import launch\nlaunch.STOP_S = 20\nlaunch.mpiexec(2, ['x'], lambda: 0)"
+    command = shlex.join([sys.executable, str(tmp_path / "launcher.py")])
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], env={**os.environ, launch.LAUNCHER: command}, cwd=tmp_path,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    while not (tmp_path / "begun").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    return process.returncode, output
+
+
+def test_who_interrupts_the_search_waits_for_what_the_ranks_still_have_to_do(tmp_path):
+    code, output = interrupted(
+        tmp_path,
+        "def end(*_):\n    time.sleep(0.5)\n    print('released', file=sys.stderr)\n    Path('end').touch()\n"
+        "    sys.exit(1)\nsignal.signal(signal.SIGTERM, end)\nPath('begun').touch()\ntime.sleep(600)\n",
+    )
+    assert (tmp_path / "end").exists()
+    assert "released" in output
+    assert code != 0
+    assert "started again" not in output
+
+
+def test_what_does_not_end_in_time_is_killed(tmp_path, monkeypatch):
+    monkeypatch.setattr(launch, "STOP_S", 0.1)
+    program = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(600)"
+    monkeypatch.setenv(launch.LAUNCHER, shlex.join([sys.executable, "-c", program]))
+    wait = subprocess.Popen.wait
+    pids = []
+
+    def interrupt(process, timeout=None):
+        pids.append(process.pid)
+        if len(pids) == 1:
+            raise KeyboardInterrupt
+        return wait(process, timeout)
+
+    monkeypatch.setattr(subprocess.Popen, "wait", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        launch.mpiexec(2, ["x"], lambda: 0)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], 0)

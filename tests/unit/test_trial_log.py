@@ -134,6 +134,33 @@ def test_what_was_interrupted_three_times_is_made_all_the_same(tmp_path):
     assert trials(run(tmp_path / "two.jsonl", lanes=4)) == trials(undisturbed)
 
 
+def two_trials(written: TrialLog) -> None:
+    with written.releasing():
+        written.begin([Trial(0, {})])
+        written.append(Outcome(Trial(0, {}), 0.5))
+        written.begin([Trial(1, {})])
+
+
+@pytest.mark.parametrize(("write", "tries", "finished"), [(1, {0: 0}, []), (2, {}, [0]), (3, {1: 0}, [0])])
+def test_an_interruption_while_the_disk_is_waited_for_loses_no_line_that_was_written(
+    tmp_path, monkeypatch, write, tries, finished
+):
+    written = TrialLog(tmp_path / "log.jsonl", IDENTITY)
+    written.read()
+    calls = iter(range(1, 10))
+
+    def interrupt(_: int) -> None:
+        if next(calls) == write:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(log.os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        two_trials(written)
+    kept = written.read_kept()
+    assert [outcome.trial.number for outcome in kept.outcomes] == finished
+    assert kept.tries == tries
+
+
 def test_what_finished_before_its_turn_survives_a_kill(tmp_path):
     undisturbed = run(tmp_path / "one.jsonl", lanes=4)
     made: list[int] = []

@@ -140,6 +140,7 @@ def deadline(config: SearchConfig) -> float | None:
 
 def run(job: Job, data: Data) -> list[Outcome]:
     """Search to the end or to the deadline, on as many ranks as are configured; all finished trials by number."""
+    launch.interruptible()
     if job.search.ranks == 1:
         return _alone(job, data)
     job.folder.mkdir(parents=True, exist_ok=True)

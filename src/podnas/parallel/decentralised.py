@@ -201,19 +201,29 @@ class _Rank:
         if count <= 0 or self.stop():
             return
         trials = self._next(count)
-        self.under_way |= {trial.number for trial in trials}
-        if trials:
-            self._load()
-            self.log.begin(trials)
-            self.exchange.send(trials)
+        if not trials:
+            return
+        numbers = {trial.number for trial in trials}
+        self.under_way |= numbers
+        if not self._load():
+            self.under_way -= numbers
+            return
+        self.log.begin(trials)
+        self.exchange.send(trials)
+        self.announced = None
         for trial in trials:
-            self.announced = None
             self.evaluator.submit(trial)
 
-    def _load(self) -> None:
-        """Before the first trial is begun; the others are listened to, and given signs of life, meanwhile."""
-        while not self.evaluator.load(LISTEN_S if self.present else None):
+    def _load(self) -> bool:
+        """Before the first trial is begun; the others are listened to, and given signs of life, meanwhile.
+
+        False where no trial may be begun any more by the time that they could be evaluated.
+        """
+        while not self.evaluator.load(LISTEN_S):
             self._listen()
+            if self.stop():
+                return False
+        return True
 
     def _next(self, count: int) -> list[Trial]:
         if self.suspects:  # what was under way beside one that kills its rank must not fail with it

@@ -36,6 +36,7 @@ Target = str | Sequence[str]
 
 READ_BYTES = 65_536
 GRACE_S = 1.0  # between the end of a process's socket and its own
+LOAD_S = 60.0  # that loading a target may take where trials have a shorter limit
 
 
 class ObjectiveError(ValueError):
@@ -44,6 +45,8 @@ class ObjectiveError(ValueError):
 
 class ProcessEvaluator:
     """Evaluates trials in `workers` processes, each at most `limit_s` seconds long (None: without limit).
+
+    Loading the target does not count; it may take as long as a trial, or LOAD_S where that is more.
 
     A target that is a string names a function, package.module:function or path/to/file.py:function. It is called as
     f(point, budget=…, share=…, seed=…, number=…, checkpoint=…) with those keywords that it takes, and returns a loss or
@@ -159,7 +162,7 @@ class ProcessEvaluator:
             if not ready.isdisjoint(one.handles()):
                 self._hear(one)
             elif (over := one.left(self.limit_s)) is not None and over <= 0:
-                self._lose(one, f"took longer than the limit of {self.limit_s:g} s for a trial, and was ended")
+                self._lose(one, one.overdue(self.limit_s))
         self._dispatch()
 
     def _hear(self, one: _Worker) -> None:
@@ -221,6 +224,7 @@ class _Worker:
             )
         self.life = os.pidfd_open(self.process.pid)  # readable once the process has ended
         self.unread = b""
+        self.begun = time.monotonic()
         self.trial: Trial | None = None
         self.started: float | None = None  # of the trial; None until the target is loaded
 
@@ -237,10 +241,18 @@ class _Worker:
         return [self.channel.fileno(), self.life]
 
     def left(self, limit_s: float | None) -> float | None:
-        """Seconds that its trial may still take; None: any. Loading the target does not count."""
-        if limit_s is None or self.started is None:
+        """Seconds that its trial, or before it the loading of the target, may still take; None: any."""
+        if limit_s is None:
             return None
-        return self.started + limit_s - time.monotonic()
+        until = self.begun + max(limit_s, LOAD_S) if self.started is None else self.started + limit_s
+        return until - time.monotonic()
+
+    def overdue(self, limit_s: float | None) -> str:
+        """What to say of one that is over its limit."""
+        if self.started is None:
+            spent = time.monotonic() - self.begun
+            return f"it was not ready after {spent:.0f} s; a longer limit for trials gives it more"
+        return f"took longer than the limit of {limit_s:g} s for a trial, and was ended"
 
     def read(self) -> list[dict[str, Any]] | None:
         """Its answers so far, whole ones only; None where it ended or closed the socket."""

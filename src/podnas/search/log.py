@@ -157,8 +157,8 @@ class TrialLog:
 
     def begin(self, trials: Sequence[Trial]) -> None:
         """Write trials that are about to be evaluated, so that the next run knows what this one had under way."""
-        self._append([encode(trial) for trial in trials])
         self.under_way |= {trial.number for trial in trials}
+        self._append([encode(trial) for trial in trials])
 
     def append(self, outcome: Outcome) -> None:
         """Write one finished trial and wait until it is on the disk."""
@@ -172,8 +172,16 @@ class TrialLog:
             yield
         except (KeyboardInterrupt, ValueError):
             with suppress(ValueError):  # the first error says more than that this cannot be written either
-                self._append([encode(Released(number)) for number in sorted(self.under_way)])
+                self._release()
             raise
+
+    def _release(self) -> None:
+        """A line that was whole when the interruption came counts, whether or not it is known to be on the disk."""
+        if not self.size:  # nothing was begun: not even the first line could be written
+            return
+        written, self.size = read_from(self.path, self.size)
+        finished = {record.trial.number for record in written if isinstance(record, Outcome)}
+        self._append([encode(Released(number)) for number in sorted(self.under_way - finished)])
 
     def _append(self, lines: Sequence[bytes]) -> None:
         if self.size is None:
