@@ -177,7 +177,7 @@ class Job:
         launch.mpiexec(
             self.config.ranks,
             ["-m", "podnas", *sys.argv[1:]],
-            finished=lambda: len(log.merge(self.logs).outcomes),
+            finished=lambda: log.merge(self.logs).evaluated(),
             environment={launch.DEADLINE: repr(end)},
             complete=lambda: time.time() >= end or decentralised.complete(self._algorithm(0, 1), log.merge(self.logs)),
         )

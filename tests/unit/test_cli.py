@@ -301,7 +301,7 @@ def test_a_killed_search_loses_no_finished_trial_and_makes_none_twice():
 def test_starts_that_could_not_load_the_objective_count_against_no_trial():
     Path("mine.py").write_text("import table_of_mine\n" + OBJECTIVE)
     for _ in range(log.TRIES):
-        assert "No module named 'table_of_mine'" in search("--workers 2", code=1).stderr
+        assert "No module named 'table_of_mine'" in search("--workers 2", code=launch.HOPELESS).stderr
     Path("table_of_mine.py").touch()
     search("--workers 2")
     trials = artifacts.read_table(Path("found/trials.parquet")).sort_values("number")
@@ -325,6 +325,19 @@ def test_a_trial_that_was_interrupted_from_the_keyboard_is_made_whenever_the_sea
     assert made() == [0, 1, 2, 2, 2, 2, 3, 4, 5, 6, 7]
     trials = artifacts.read_table(Path("found/trials.parquet"))
     assert list(trials.error.dropna()) == ["MemoryError: too wide"]
+
+
+def test_ranks_that_cannot_load_the_objective_are_not_started_again_and_begin_no_trial():
+    Path("mine.py").write_text("import table_of_mine\n" + OBJECTIVE)
+    line = "search --space space.json --objective mine.py:loss --folder found --algorithm random --trials 8 --ranks 2"
+    ranks = start(line)
+    output = ranks.communicate(timeout=300)[0]
+    assert ranks.returncode == 1, output
+    assert "podnas: ranks cannot do what they are started for" in output
+    assert "No module named 'table_of_mine'); mend it and start again" in output
+    assert "started again" not in output.replace("mend it and start again", "")
+    (logs,) = Path("found/trials").iterdir()
+    assert log.merge(logs).running == log.merge(logs).outcomes == []
 
 
 @pytest.mark.parametrize(
@@ -388,7 +401,8 @@ def test_what_cannot_be_searched_is_refused_in_one_line(rest, message):
     objective = "" if rest.startswith("--objective") else "--objective mine.py:loss "
     space = "" if rest.startswith("--space") else "--space space.json "
     place = "" if rest.startswith("--folder") else "--folder found "
-    result = podnas(f"search {objective}{space}{place}{rest}", code=1)
+    code = launch.HOPELESS if rest.startswith("--objective") else 1
+    result = podnas(f"search {objective}{space}{place}{rest}", code)
     assert message in result.stderr
     assert "Traceback" not in result.output
     assert not Path("found/trials.parquet").exists()

@@ -15,6 +15,7 @@ import pytest
 
 from podnas.parallel import launch
 from podnas.parallel.exchange import Alone
+from podnas.search import log
 from podnas.search.log import Kept
 
 
@@ -62,11 +63,46 @@ def test_progress_in_between_starts_the_count_anew(starts):
     assert len(calls.read_text().splitlines()) == 6
 
 
+def test_what_a_dead_launcher_leaves_behind_is_not_waited_for(tmp_path, monkeypatch):
+    """The next start follows though a process of the first lives on, with the first's standard error open."""
+    program = tmp_path / "launcher"
+    program.write_text(
+        "#!/bin/sh\nif [ -e first ]; then touch second; exit 0; fi\ntouch first\n"
+        "(for i in $(seq 100); do [ -e second ] && exit; sleep 0.1; done; touch late) &\nkill -9 $$\n"
+    )
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(launch.LAUNCHER, str(program))
+    monkeypatch.setattr(launch, "WORDS_S", 0.0)
+    launch.mpiexec(4, ["x"], lambda: 0)
+    assert (tmp_path / "second").exists()
+    assert not (tmp_path / "late").exists()
+
+
+def test_the_next_start_writes_within_thirty_seconds_of_the_launchers_death():
+    """All that it waits for: the last words of the dead one, and for ranks that live on to leave their logs alone."""
+    assert launch.WORDS_S + log.WRITER_S < 30
+
+
 def test_where_nothing_is_left_a_failure_is_none(starts):
     calls = starts(1, 1, 1, 1)
     left = iter([False, True])
     launch.mpiexec(8, ["x"], lambda: 5, complete=lambda: next(left))
     assert len(calls.read_text().splitlines()) == 2
+
+
+def test_what_no_other_start_can_help_is_started_once_and_says_why(starts):
+    assert launch.HOPELESS | 1 == launch.HOPELESS  # beside ranks that failed in another way
+    calls = starts(launch.HOPELESS, 0, words="no module")
+    with pytest.raises(ValueError, match="ranks cannot do what they are started for; their last words:\nno module"):
+        launch.mpiexec(8, ["x"], lambda: 5)
+    assert len(calls.read_text().splitlines()) == 1
+
+
+def test_where_others_left_nothing_one_that_cannot_be_helped_is_none(starts):
+    calls = starts(launch.HOPELESS)
+    launch.mpiexec(8, ["x"], lambda: 5, complete=lambda: True)
+    assert len(calls.read_text().splitlines()) == 1
 
 
 def test_no_launcher_is_said(monkeypatch):
@@ -100,6 +136,7 @@ def test_without_a_launcher_a_rank_is_alone(tmp_path, monkeypatch):
     [
         ("sys.exit(0)", 0),
         ("sys.exit(7)", 1),
+        ("sys.exit(launch.HOPELESS)", launch.HOPELESS),
         ("os.kill(os.getpid(), signal.SIGKILL)", 1),
         # cut off in the end of MPI, its work done
         ("os.kill(os.getpid(), signal.SIGALRM)", 0),

@@ -16,7 +16,7 @@ import pytest
 from podnas.config import SearchConfig
 from podnas.networks.space import architecture_space
 from podnas.search import build, driver, log
-from podnas.search.log import TrialLog, table
+from podnas.search.log import Kept, TrialLog, table
 from podnas.search.protocol import Outcome, Trial
 
 CONFIG = SearchConfig(trials=12, population=4, sample=2, two_step={"fraction": 0.5, "top": 0.25})
@@ -392,6 +392,13 @@ def test_a_disk_that_takes_a_few_bytes_at_a_time_gets_whole_lines(tmp_path, monk
     outcome = Outcome(Trial(0, {"a": 1}), 0.5)
     written.append(outcome)
     assert written.read() == [outcome]
+
+
+def test_trials_that_were_given_up_are_no_progress():
+    outcomes = [Outcome(Trial(0, {}), 0.5), Outcome(Trial(1, {}), None, "MemoryError")]
+    given_up = Kept(tries={2: log.TRIES}).given_up(Trial(2, {}))
+    assert given_up is not None
+    assert Kept([*outcomes, given_up]).evaluated() == 2
 
 
 def rank(folder: Path, number: int) -> TrialLog:

@@ -149,7 +149,7 @@ def run(job: Job, data: Data) -> list[Outcome]:
     launch.mpiexec(
         job.search.ranks,
         [*COMMAND, str(file)],
-        finished=lambda: len(log.merge(job.folder).outcomes),
+        finished=lambda: log.merge(job.folder).evaluated(),
         complete=lambda: job.stopped() or decentralised.complete(job.algorithm(), log.merge(job.folder)),
     )
     return sorted(log.merge(job.folder).outcomes, key=lambda outcome: outcome.trial.number)

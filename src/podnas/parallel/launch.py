@@ -47,6 +47,9 @@ PLACES = (
     ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
 )
 PR_SET_PDEATHSIG = 1
+# exit status of a rank that no other start can help. Launchers give the greatest of their ranks' or all bits of them:
+# joined with the 1 of a rank that failed in another way, it stays what it is
+HOPELESS = 65
 STOPS = (signal.SIGINT, signal.SIGTERM)
 WORDS_S = 5.0  # for the last words, after the launcher's end: what a dead one leaves behind may hold the pipe open
 STOP_S = 15.0  # that ranks are given to end in good order; schedulers kill 30 s after SIGTERM
@@ -102,7 +105,7 @@ def guard() -> None:
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
     # a rank that has done its work and is stuck in the end of MPI is ended by its alarm
-    os._exit(0 if code == -signal.SIGALRM else min(abs(code), 1))
+    os._exit(0 if code == -signal.SIGALRM else code if code == HOPELESS else min(abs(code), 1))
 
 
 def interruptible() -> None:
@@ -135,8 +138,9 @@ def mpiexec(
     """Run `python arguments…` on so many ranks until they all end well, or until `complete` says that nothing is left.
 
     When they do not, those that remain are started again at once, one rank fewer each time and at least one; what they
-    do must therefore go on where it stopped. `finished` counts trials that are on the disk: where it stands still for
-    ATTEMPTS starts, ValueError is raised with the last words of the ranks.
+    do must therefore go on where it stopped. `finished` counts trials that are on the disk and were not given up.
+    ValueError is raised with the last words of the ranks where it stands still for ATTEMPTS starts, and at once where
+    one of them ended with status HOPELESS and something is left to do.
     """
     idle, count = 0, finished()
     while True:
@@ -146,6 +150,8 @@ def mpiexec(
         if complete():
             LOG.warning("the launcher of %d ranks ended with status %d, with nothing left to do", ranks, code)
             return
+        if code == HOPELESS:
+            raise ValueError("ranks cannot do what they are started for; their last words:\n" + "\n".join(words))
         before, count = count, finished()
         idle = 0 if count > before else idle + 1
         if idle == ATTEMPTS:

@@ -42,6 +42,8 @@ LOAD_S = 60.0  # that loading a target may take where trials have a shorter limi
 class ObjectiveError(ValueError):
     """An objective that cannot be evaluated at all, whatever the trial."""
 
+    exit_status = launch.HOPELESS
+
 
 class ProcessEvaluator:
     """Evaluates trials in `workers` processes, each at most `limit_s` seconds long (None: without limit).

@@ -109,6 +109,10 @@ class Kept:
     ends: dict[Path, int] = field(default_factory=dict)  # bytes that were read of each log
     tries: dict[int, int] = field(default_factory=dict)  # how often each of those running was begun and not released
 
+    def evaluated(self) -> int:
+        """Number of outcomes without those of trials that were given up: what runs have brought forth."""
+        return sum(not (outcome.error or "").endswith(GIVEN_UP) for outcome in self.outcomes)
+
     def last_try(self, trial: Trial) -> bool:
         """Whether a trial is to be evaluated by itself: what is beside one that kills must not fail with it."""
         return self.tries.get(trial.number) == TRIES - 1
