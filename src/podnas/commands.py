@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -185,7 +186,8 @@ class Job:
 
     def _search(self, rank: int, ranks: int) -> None:
         """One rank's part; the first rank that is left writes the table, where not the process that started them."""
-        search = self._algorithm(rank, ranks)
+        lost: set[int] = set()
+        search = self._algorithm(rank, ranks, lost)
         report = Report("search", build.trials(self.config), "loss", "{:.6g}".format, shown=rank == 0)
         end = _end(self.config.time_limit_minutes)
         trial_log = log.TrialLog(log.rank_path(self.logs, rank), self.identity)
@@ -196,7 +198,7 @@ class Job:
         kept = trial_log.read_all()
         with _logging(self.folder / f"search-{rank:04d}.log"), self._evaluator() as evaluator:
             exchange = launch.exchange(self.config.exchange, self.logs, kept)
-            decentralised.run(search, evaluator, trial_log, exchange, kept, report, self.config.lanes, stop)
+            decentralised.run(search, evaluator, trial_log, exchange, kept, report, self.config.lanes, stop, lost)
         report.finish(self.workers * ranks, stop())
         before = set(range(rank))
         concluded = launch.DEADLINE in os.environ
@@ -212,8 +214,8 @@ class Job:
         _check_any_finished(outcomes, self.logs)
         export.check_measure(outcomes, self.config.second_objective)
 
-    def _algorithm(self, rank: int, ranks: int) -> Search:
-        return build.build(self.space, self.config, rank, ranks)
+    def _algorithm(self, rank: int, ranks: int, lost: AbstractSet[int] = frozenset()) -> Search:
+        return build.build(self.space, self.config, rank, ranks, lost=lost)
 
     def _evaluator(self) -> ProcessEvaluator:
         limit = self.config.trial_limit_minutes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections import Counter
@@ -316,6 +317,31 @@ def test_the_trial_of_a_lost_rank_does_not_keep_the_second_step_waiting(tmp_path
     # it is lost here, and stays to be made by the next run
     assert theirs.number not in numbers(ended.outcomes)
     assert theirs.number not in logged(tmp_path)
+
+
+def test_the_search_learns_who_is_lost_and_who_is_back(tmp_path):
+    lost: set[int] = set()
+    seen = []
+
+    class Asked(AgedEvolution):
+        def ask(self, count: int) -> list[Trial]:
+            seen.append(set(lost))
+            return super().ask(count)
+
+    class Back(Scripted):
+        calls = 0
+
+        def silent(self) -> set[int]:
+            self.calls += 1
+            return {1} if self.calls in (2, 3) or not self.heard else set()
+
+    (theirs,) = evolution(1, 2).ask(1)
+    trial_log = TrialLog(log.rank_path(tmp_path, 0), IDENTITY)
+    search = Asked(Encoding(SPACE), Numbers(TRIALS, 0, 2), 0, 5, 2)
+    other = Back([], [], [], [theirs], [], [])
+    decentralised.run(search, Immediate(0), trial_log, other, trial_log.read_all(), quiet, 1, lost=lost)
+    kinds = [key for key, _ in itertools.groupby(seen)]
+    assert kinds == [set(), {1}, set(), {1}]
 
 
 def test_what_a_lost_rank_has_logged_counts(tmp_path):

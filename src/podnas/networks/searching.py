@@ -11,6 +11,7 @@ import os
 import platform
 import time
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -114,9 +115,9 @@ class Job(BaseModel):
         """The log of one rank."""
         return TrialLog(log.rank_path(self.folder, rank), self.identity)
 
-    def algorithm(self, rank: int = 0, ranks: int = 1) -> Search:
+    def algorithm(self, rank: int = 0, ranks: int = 1, lost: AbstractSet[int] = frozenset()) -> Search:
         """The search of one rank."""
-        return build.build(space.search_space(self.search), self.search, rank, ranks, space.evolved())
+        return build.build(space.search_space(self.search), self.search, rank, ranks, space.evolved(), lost=lost)
 
 
 def identity(data: Data, config: SearchConfig, **more: object) -> dict[str, Any]:
@@ -168,9 +169,10 @@ def run_rank(file: Path) -> None:
     kept = trial_log.read_all()
     exchange = launch.exchange(job.exchange, job.folder, kept, job.silent_s)
     report = Report(f"search {job.name}", build.trials(job.search), SCORE, _r2, shown=rank == 0)
-    search = job.algorithm(rank, ranks)
+    lost: set[int] = set()
+    search = job.algorithm(rank, ranks, lost)
     with data.evaluator(engines.named(job.engine), job.workers) as evaluator:
-        decentralised.run(search, evaluator, trial_log, exchange, kept, report, job.search.lanes, job.stopped)
+        decentralised.run(search, evaluator, trial_log, exchange, kept, report, job.search.lanes, job.stopped, lost)
     report.finish(ranks * job.workers, job.stopped())
     exchange.close()
 

@@ -44,15 +44,17 @@ def run(
     report: Report,
     lanes: int = 1,
     stop: Stop = never,
+    lost: set[int] | None = None,
 ) -> Ended:
     """Run one rank's part of a search to its end; `kept` is what `trial_log.read_all` gave.
 
     Outcomes of earlier runs are told in the order they ended; trials that were under way are evaluated again by the
     rank that their number belongs to, the last of TRIES times with no other beside them, and are failed after it. Once
     `stop` says so, no trial is begun and those under way are waited for.
-    The others learn of the end, however it comes; closing the exchange is left to the caller.
+    The others learn of the end, however it comes; closing the exchange is left to the caller. In `lost`, which the
+    search may share, stand the ranks that have left or are silent.
     """
-    rank = _Rank(search, evaluator, trial_log, exchange, report, stop)
+    rank = _Rank(search, evaluator, trial_log, exchange, report, stop, set() if lost is None else lost)
     over = done = False
     try:
         with trial_log.releasing():
@@ -75,10 +77,17 @@ def complete(search: Search, kept: Kept) -> bool:
 
 class _Rank:
     def __init__(
-        self, search: Search, evaluator: Evaluator, trial_log: TrialLog, exchange: Exchange, report: Report, stop: Stop
+        self,
+        search: Search,
+        evaluator: Evaluator,
+        trial_log: TrialLog,
+        exchange: Exchange,
+        report: Report,
+        stop: Stop,
+        lost: set[int],
     ) -> None:
         self.search, self.evaluator, self.log, self.exchange = search, evaluator, trial_log, exchange
-        self.report, self.stop = report, stop
+        self.report, self.stop, self.lost = report, stop, lost
         self.outcomes: dict[int, Outcome] = {}  # that really ended, here or elsewhere
         self.kept: set[int] = set()
         self.told: set[int] = set()  # and those that were lost
@@ -150,6 +159,7 @@ class _Rank:
             self.others_over |= message.over
             return
         self.present.add(rank)  # if it counted as lost, it does no longer
+        self.lost.discard(rank)
         if isinstance(message, Idle):
             self.idle[rank] = message.known
 
@@ -177,6 +187,8 @@ class _Rank:
         if rank not in self.present:
             return
         self.present.remove(rank)
+        self.lost.add(rank)
+        self.news = True  # the search may go on with what it had paused
         self.idle.pop(rank, None)
         records = log.read_file(log.rank_path(self.log.path.parent, rank))
         self._tell([record for record in records if isinstance(record, Outcome)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from collections.abc import Set as AbstractSet
 
 from ConfigSpace import ConfigurationSpace
 
@@ -30,16 +31,18 @@ def build(
     ranks: int = 1,
     evolved: Collection[str] | None = None,
     archive: Archive | None = None,
+    lost: AbstractSet[int] = frozenset(),
 ) -> Search:
     """The configured algorithm of one rank of several.
 
     evolved: dimensions that AgEBO evolves (None: those without an order). archive: ranks of ADBO that are told the same
-    outcomes in the same order may share one. ValueError where the space leaves the algorithm nothing to change.
+    outcomes in the same order may share one. lost: ranks whose paused trials the others promote, kept by who runs them.
+    ValueError where the space leaves the algorithm nothing to change.
     """
     numbers = Numbers(config.trials, rank, ranks)
 
     def algorithm(numbers: Numbers) -> Search:
-        return _algorithm(Encoding(space), numbers, config, evolved, archive)
+        return _algorithm(Encoding(space), numbers, config, evolved, archive, lost)
 
     inner = algorithm(numbers)
     if config.second_objective is not None:
@@ -55,6 +58,7 @@ def _algorithm(
     config: SearchConfig,
     evolved: Collection[str] | None,
     archive: Archive | None,
+    lost: AbstractSet[int] = frozenset(),
 ) -> Search:
     if config.algorithm in ("asha", "hyperband"):
         kind = ASHA if config.algorithm == "asha" else Hyperband
@@ -64,6 +68,7 @@ def _algorithm(
             numbers,
             config.halving.reduction,
             config.halving.least,
+            lost,
         )
     if config.algorithm != "random":
         _check_variable(encoding, config.algorithm)
