@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import scipy.stats
 
-from podnas.config import BayesConfig
+from podnas.config import BayesConfig, SearchConfig
 from podnas.search.archive import Archive
 from podnas.search.bayes import BayesianOptimisation
+from podnas.search.build import build
 from podnas.search.encoding import Encoding
 from podnas.search.evolution import AgedEvolution
 from podnas.search.halving import ASHA, Hyperband, rung_budgets
@@ -75,6 +79,37 @@ class TestASHAWithBayes(Halved):
 
 class TestHyperband(Halved):
     kind = Hyperband
+
+
+@pytest.fixture(scope="module")
+def curves():
+    """Measured learning curves of 2,048 architectures."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+        return importlib.import_module("problems").sc20()
+
+
+def best(problem, algorithm: str, seed: int, trainings: float) -> float:
+    """Least loss of a full training, once as many epochs were spent as so many of them take."""
+    search = build(problem.space, SearchConfig(algorithm=algorithm, seed=seed, trials=10_000))
+    budgets: dict[int | None, float] = {}
+    losses = []
+    while True:
+        (trial,) = search.ask(1)
+        budgets[trial.number] = trial.budget
+        trainings -= trial.budget - (budgets[trial.parent] if trial.continues else 0.0)
+        if trainings < 0:
+            return min(losses)
+        value = problem.objective(trial.point, trial.budget)
+        losses += [value] if trial.budget == 1 else []
+        search.tell([Outcome(trial, value)])
+
+
+@pytest.mark.parametrize("algorithm", ["asha", "hyperband"])
+def test_it_beats_random_search_at_equal_cost_over_30_seeds(curves, algorithm):
+    ours, chance = ([best(curves, name, seed, 20.0) for seed in range(30)] for name in (algorithm, "random"))
+    assert np.median(ours) < np.median(chance)
+    assert scipy.stats.mannwhitneyu(ours, chance, alternative="less").pvalue < 0.01
 
 
 def finish(search: Search, trials: list[Trial], losses: list[float | None]) -> None:
