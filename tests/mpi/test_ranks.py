@@ -122,6 +122,15 @@ def test_a_second_step_does_not_wait_for_a_killed_rank(tmp_path):
     assert (table.step == 2).sum() == 8
 
 
+def test_what_a_killed_rank_had_paused_is_promoted_by_the_others(tmp_path):
+    process = start(tmp_path, trials=240, seconds=0.1, ladder=True)  # for longer than a silent rank counts
+    wait_for(tmp_path, 40, process)
+    os.kill(pid(tmp_path, 3), signal.SIGKILL)
+    end(process)
+    records = [record for rank in range(3) for record in log.read_file(log.rank_path(tmp_path, rank))]
+    assert any(isinstance(one, Trial) and one.continues and one.parent % 4 == 3 for one in records)
+
+
 def test_all_ranks_killed_the_search_goes_on_with_any_number_of_them(tmp_path):
     process = start(tmp_path, trials=100)
     wait_for(tmp_path, 20, process)
