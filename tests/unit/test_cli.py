@@ -309,6 +309,15 @@ def test_starts_that_could_not_load_the_objective_count_against_no_trial():
     assert list(trials.error.dropna()) == ["MemoryError: too wide"]
 
 
+@pytest.fixture
+def keyboard():
+    """Processes that are started hear Ctrl-C, also where these tests run in the background of a shell and do not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("keyboard")
 def test_a_trial_that_was_interrupted_from_the_keyboard_is_made_whenever_the_search_goes_on():
     hanging = "    if number == 2 and not Path('go').exists():\n        time.sleep(600)\n    if number == 3:"
     Path("mine.py").write_text("import time\n" + OBJECTIVE.replace("    if number == 3:", hanging))
@@ -344,6 +353,7 @@ def test_ranks_that_cannot_load_the_objective_are_not_started_again_and_begin_no
     ("rest", "number", "send"),
     [("", signal.SIGTERM, os.kill), ("--ranks 2", signal.SIGINT, os.killpg), ("--ranks 2", signal.SIGTERM, os.kill)],
 )
+@pytest.mark.usefixtures("keyboard")
 def test_an_interrupted_search_releases_its_trials_on_all_ranks(rest, number, send):
     """Ctrl-C goes to all processes of a terminal, SIGTERM to the one that was started."""
     hanging = OBJECTIVE.replace("    if number == 3:", "    time.sleep(600)\n    if number == 3:")

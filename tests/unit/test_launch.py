@@ -175,6 +175,14 @@ def test_an_interrupted_guard_interrupts_its_rank_once_and_waits_for_it(number, 
     assert guard.returncode == 1
 
 
+@pytest.fixture
+def keyboard():
+    """Processes that are started hear Ctrl-C, also where these tests run in the background of a shell and do not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupted(tmp_path: Path, launcher: str) -> tuple[int, str]:
     """Status and output of a process that has started a launcher of these lines of Python, and gets SIGINT."""
     (tmp_path / "launcher.py").write_text(f"import signal, sys, time\nfrom pathlib import Path\n{launcher}")
@@ -192,6 +200,7 @@ def interrupted(tmp_path: Path, launcher: str) -> tuple[int, str]:
     return process.returncode, output
 
 
+@pytest.mark.usefixtures("keyboard")
 def test_who_interrupts_the_search_waits_for_what_the_ranks_still_have_to_do(tmp_path):
     code, output = interrupted(
         tmp_path,
