@@ -88,7 +88,7 @@ class ProcessEvaluator:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while not self.loaded:
             left = None if deadline is None else deadline - time.monotonic()
-            first = self.workers[0] = self.workers[0] or _Worker(self.target)
+            first = self.workers[0] = self.workers[0] or _Worker(self.target, self.needed)
             self._wait([first], left)
             if left is not None and left <= 0:
                 break
