@@ -53,9 +53,9 @@ wildcard_constraints:
     protocol="|".join(PROTOCOLS),
 
 
-def section(name):
-    """One section of the configuration, and nothing else, as a rule's parameter."""
-    return getattr(EXPERIMENT, name).model_dump(mode="json")
+def section(name, *keys):
+    """One section of the configuration, or those of its keys that are named, and nothing else, as a rule's parameter."""
+    return getattr(EXPERIMENT, name).model_dump(mode="json", include=set(keys) or None)
 
 
 def code(script):

@@ -102,6 +102,11 @@ LAYOUTS = (Layout((1, 1000, 1000), False), Layout((10, 300, 300), True))
 LAYOUT_CHANGED = 2020
 
 
+def layout_of(year: int) -> Layout:
+    """How the file of a year is stored."""
+    return LAYOUTS[year >= LAYOUT_CHANGED]
+
+
 @dataclass(frozen=True)
 class Part:
     """What a file covers: first and last-plus-one row and column of the 1 km grid, number of days from 1 January."""
@@ -341,16 +346,16 @@ def _begin(table: Path, data_folder: Path | None, seed: int) -> None:
 
 
 def _write_year(year: int, folder: Path, variable: str, part: Part, units: str) -> None:
-    model, layout = _MODEL[0], LAYOUTS[year >= LAYOUT_CHANGED]
+    model, held = _MODEL[0], layout_of(year)
     with (
         artifacts.replacing(folder / name(variable, year)) as temporary,
         netCDF4.Dataset(temporary, "w", format="NETCDF4_CLASSIC") as data,
     ):
         _describe(data, model, year)
-        _axes(data, part, units, layout)
+        _axes(data, part, units, held)
         _times(data, days_of(year, part.days))
-        stored, series = _stored(data, variable, part, layout), coefficients(model, year)
-        for days, rows, band in _bands(part, layout):
+        stored, series = _stored(data, variable, part, held), coefficients(model, year)
+        for days, rows, band in _bands(part, held):
             block = [values(model, year, day, variable, band, series[day]) for day in range(*days)]
             stored[days[0] : days[1], rows[0] : rows[1]] = np.stack(block)
 
