@@ -53,7 +53,7 @@ class Evaluator:
 
 def search(settings):
     space = ConfigurationSpace(space=[Float("x", (0, 1)), Integer("n", (1, 9))])
-    return build(space, SearchConfig.model_validate(settings))
+    return build(space, SearchConfig.model_validate(settings), evolved={"n"})
 
 
 def attempt(folder: Path, settings, runner: str) -> None:

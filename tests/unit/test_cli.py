@@ -430,7 +430,7 @@ def test_what_cannot_be_searched_is_refused_in_one_line(rest, message):
 def test_a_function_that_would_ignore_what_the_search_varies_is_refused_before_any_trial(settings, missing):
     Path("search.yaml").write_text(settings)
     line = "search --space space.json --folder found --objective mine.py:loss --settings search.yaml --trials 8"
-    assert missing in podnas(line, code=1).stderr
+    assert missing in podnas(line, code=launch.HOPELESS).stderr
     assert not Path("made").exists()
     taken = OBJECTIVE.replace("(point, seed, number)", "(point, seed, number, budget=1.0, share=1.0)")
     for text in (taken, OBJECTIVE.replace("seed, number)", "number, **rest)")):

@@ -40,7 +40,7 @@ def connect(config: PodConfig) -> Iterator[Client | None]:
 
     with _scheduler(config) as address:
         try:
-            client = Client(address, timeout=ANSWER_SECONDS)  # type: ignore[no-untyped-call]
+            client = Client(address, timeout=ANSWER_SECONDS, set_as_default=False)  # type: ignore[no-untyped-call]
         except (OSError, TimeoutError, ValueError) as error:
             raise ValueError(
                 f"no dask scheduler answers at pod.cluster {config.cluster} ({error}); start one (dask scheduler) and "
