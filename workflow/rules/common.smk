@@ -2,7 +2,7 @@
 
 from podnas import config as podnas_config
 from podnas import artifacts, locks, provenance, windows
-from podnas.cluster import layout, limits, requests, site, slurm
+from podnas.cluster import layout, left, limits, requests, site, slurm
 from podnas.data import archive as archives
 from podnas.data import synthetic_daymet
 

@@ -1,0 +1,135 @@
+"""What else happens on clusters: nodes, limits, login nodes, databases, files and users."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.cluster import drill
+from tests.cluster.conftest import Record
+from tests.cluster.drill import RESULTS, TRIALS, Folder
+from tests.cluster.results import same_results, same_trials
+from tests.cluster.test_core import ON_NODES
+
+
+@pytest.fixture
+def nodes(cluster: None) -> Iterator[None]:
+    """Both nodes, up again at the end."""
+    yield
+    drill.cluster("node-up", "n2")
+
+
+def test_node_down(miniature: Folder, tmp_path: Path, nodes: None, record: Record) -> None:
+    """A node down in the middle of a search on two nodes."""
+    folder = Folder.before_search(miniature, tmp_path / "down", ON_NODES)
+    folder.site(searches={"ranks": 2, "nodes": 2, "cores": 1})
+    run = folder.start(str(TRIALS))
+    folder.wait_for_trials(10, run)
+    drill.cluster("node-down", "n2")
+    disturbed = folder.finished()
+    assert run.wait() == 0, run.text()[-5000:]
+    trials = pd.read_parquet(folder.path / TRIALS)
+    assert trials.number.is_unique
+    assert trials.loss.notna().all()
+    assert disturbed.trials.keys() <= set(trials.number)
+    assert len(trials) >= ON_NODES["trials"]
+    record(disturbed, folder, trials=len(trials), same_as="not compared: several ranks")
+
+
+def test_time_limit(miniature: Folder, tmp_path: Path, record: Record) -> None:
+    """A job that hangs past its time limit, resumed by the next."""
+    folder = Folder.before_search(miniature, tmp_path / "time")
+    before = drill.newest()
+    run = folder.start(str(TRIALS))
+    folder.wait_for_trials(5, run)
+    (job,) = drill.jobs_of("search", before)
+    drill.pause(job)
+    subprocess.run(["scontrol", "update", f"JobId={job.number}", "TimeLimit=1"], check=True, timeout=60)
+    disturbed = folder.finished()
+    assert run.wait() == 0, run.text()[-5000:]
+    states = [one.state for one in drill.jobs_of("search", before)]
+    assert states[0] == "TIMEOUT", states
+    assert states[-1] == "COMPLETED", states
+    same_trials(folder, miniature)
+    record(disturbed, folder, same_as="the undisturbed run")
+
+
+def test_login_node(miniature: Folder, tmp_path: Path, record: Record) -> None:
+    """The login node's Snakemake killed in the middle of a search, and started again."""
+    folder = Folder.before_search(miniature, tmp_path / "login")
+    before = drill.newest()
+    run = folder.start(str(TRIALS))
+    folder.wait_for_trials(5, run)
+    run.kill()
+    disturbed = folder.finished()
+    assert any((folder.path / ".snakemake/locks").iterdir())
+    again = folder.run(str(TRIALS))
+    assert "cleared the lock of a Snakemake that is gone" in again.text()
+    left, *others = drill.jobs_of("search", before)
+    assert left.state == "CANCELLED", left
+    assert [job.state for job in others] == ["COMPLETED"]
+    same_trials(folder, miniature)
+    record(disturbed, folder, same_as="the undisturbed run")
+
+
+def test_accounting_stopped(miniature: Folder, tmp_path: Path, record: Record) -> None:
+    """The accounting database stopped in the middle of a search, and back after its end."""
+    folder = Folder.before_search(miniature, tmp_path / "accounting")
+    before = drill.newest()
+    run = folder.start(str(TRIALS))
+    folder.wait_for_trials(5, run)
+    disturbed = folder.finished()
+    drill.cluster("accounting-down")
+    try:
+        assert run.wait() == 0, run.text()[-5000:]
+    finally:
+        drill.cluster("accounting-up")
+    assert [job.state for job in drill.jobs_of("search", before)] == ["COMPLETED"]
+    same_trials(folder, miniature)
+    record(disturbed, folder, same_as="the undisturbed run")
+
+
+def test_truncated_file(miniature: Folder, tmp_path: Path, record: Record) -> None:
+    """A results file truncated behind the workflow's back: told, removed, made again."""
+    folder = Folder.copy(miniature, tmp_path / "truncated")
+    table = folder.path / TRIALS
+    before = folder.finished()
+    content = table.read_bytes()
+    table.write_bytes(content[: len(content) // 2])
+    run = folder.start("--retries", "0")
+    assert run.wait() != 0
+    assert "trials.parquet" in run.text() + _logs(folder), run.text()[-3000:]
+    table.unlink()
+    folder.run()
+    assert table.read_bytes() == content
+    same_results(folder, miniature, RESULTS)
+    trials = drill.Finished(before.trials, {})
+    record(trials, folder, same_as="the undisturbed run (trials, scores, figures)")
+
+
+def _logs(folder: Folder) -> str:
+    return "".join(file.read_text() for file in (folder.path / RESULTS / "logs").glob("*.log"))
+
+
+def test_two_users(miniature: Folder, tmp_path: Path, record: Record) -> None:
+    """A second user's run from a checkout in which one is under way."""
+    folder = Folder.before_search(miniature, tmp_path / "users")
+    run = folder.start(str(TRIALS))
+    folder.wait_for_trials(5, run)
+    disturbed = folder.finished()
+    for prefix in ([], drill.as_another_user()):
+        second = folder.start(str(TRIALS), prefix=prefix)
+        assert second.wait(300) != 0
+        assert "lock" in second.text(), second.text()
+        drill.say(f"the second was told: {_last_error(second.text())}")
+    assert run.wait() == 0, run.text()[-5000:]
+    same_trials(folder, miniature)
+    record(disturbed, folder, same_as="the undisturbed run")
+
+
+def _last_error(text: str) -> str:
+    return next((line for line in text.splitlines() if "lock" in line.lower()), "")
