@@ -255,8 +255,10 @@ def wait_for(condition: Callable[[], object], what: str, run: Run | None = None,
         time.sleep(0.2)
 
 
-def as_another_user() -> list[str]:
-    """Prefix of a command run as user nobody, who may read all files here but write none."""
-    number = "65534"
+def as_another_user(home: Path) -> list[str]:
+    """Prefix of a command run as user nobody, who may read all files here and write in `home` only."""
+    home.mkdir()
+    home.chmod(0o777)
+    who = ["--reuid=65534", "--regid=65534", "--clear-groups"]
     may_read = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
-    return ["setpriv", f"--reuid={number}", f"--regid={number}", "--clear-groups", *may_read]
+    return ["env", f"HOME={home}", f"XDG_CACHE_HOME={home}", "setpriv", *who, *may_read]
