@@ -24,11 +24,6 @@ include: "workflow/rules/figures.smk"
 report: "workflow/report/experiment.rst"
 
 
-# not before Snakemake's lock is held, and not by a dry run
-onstart:
-    left.cancel(Path.cwd())
-
-
 rule all:
     default_target: True
     input:

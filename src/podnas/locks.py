@@ -12,6 +12,7 @@ import fcntl
 import logging
 import os
 import platform
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ import psutil
 
 LOG = logging.getLogger(__name__)
 HOLDER = "PODNAS_SNAKEMAKE"
+HOST_LETTERS = 30  # of a host's name in that of its Snakemake
 _held: dict[Path, IO[str]] = {}
 
 
@@ -47,6 +49,18 @@ def guard(mode: str, state: Path = Path(".snakemake")) -> None:
             )
 
 
+def name() -> str:
+    """What the Snakemake of this process is known by: letters, digits, _ and -."""
+    return f"{re.sub(r'[^A-Za-z0-9_-]', '-', platform.node())[:HOST_LETTERS]}-{os.getpid()}"
+
+
+def living(state: Path = Path(".snakemake")) -> set[str]:
+    """Names of the Snakemakes that live in a working directory; for one that holds its lock, and so is known."""
+    folder = state.absolute() / "podnas"
+    with _alone(folder / "gate"):
+        return {holder.stem for holder in folder.glob("*.alive") if holder in _held or _alive(holder)}
+
+
 def end_with_snakemake() -> None:
     """Called by a job: end this process and its children as soon as the Snakemake that started it on this host ends."""
     host, _, holder = os.environ.get(HOLDER, "").partition(":")
@@ -56,7 +70,7 @@ def end_with_snakemake() -> None:
 
 def _enter(state: Path) -> Path:
     folder = state / "podnas"
-    holder = folder / f"{platform.node()}-{os.getpid()}.alive"
+    holder = folder / f"{name()}.alive"
     if holder in _held:
         return holder
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,8 @@ import pytest
 
 from podnas.cluster import left
 
-RUN = "c67a72d1-6c5e-4a8f-9f57-0b3f8a1f2e11"
+UUID = "c67a72d1-6c5e-4a8f-9f57-0b3f8a1f2e11"
+RUN = f"podnas-login1-4711_{UUID}"
 # a queue in files: a job a file with its number as name; those that do not end are written again
 SQUEUE = """#!/bin/sh
 echo "$@" > "{folder}/asked"
@@ -37,20 +38,22 @@ def queue(folder: Path, jobs: dict[int, tuple[str, Path]]) -> None:
         (folder / "queue" / str(number)).write_text(f"{number}|{name}|{where}\n")
 
 
-def test_jobs_of_a_snakemake_in_this_folder_are_cancelled_and_told(
+def test_jobs_of_a_snakemake_that_is_gone_are_cancelled_and_told(
     commands: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     here, elsewhere = commands / "here", commands / "elsewhere"
     jobs = {
         7: (RUN, here),
-        12: (f"mine_{RUN}", here),
+        12: (f"podnas-login-2-8_{UUID}", here),
+        11: (f"podnas-login1-99_{UUID}", here),
+        13: (UUID, here),
         8: (RUN, elsewhere),
         9: ("interactive", here),
         10: ("bash", here),
     }
     queue(commands, jobs)
-    assert left.cancel(here) == [7, 12]
-    assert sorted(file.name for file in (commands / "queue").iterdir()) == ["10", "8", "9"]
+    assert left.cancel(here, {"login1-99"}) == [7, 12]
+    assert sorted(file.name for file in (commands / "queue").iterdir()) == ["10", "11", "13", "8", "9"]
     assert "SLURM jobs [7, 12] are of a Snakemake that is gone" in caplog.text
     assert "--user=" in (commands / "asked").read_text()
 
@@ -59,22 +62,22 @@ def test_folder_is_known_by_another_name(commands: Path) -> None:
     (commands / "here").mkdir()
     (commands / "link").symlink_to(commands / "here")
     queue(commands, {7: (RUN, commands / "link")})
-    assert left.cancel(commands / "here") == [7]
+    assert left.cancel(commands / "here", ()) == [7]
 
 
 def test_jobs_that_do_not_end_are_an_error(commands: Path) -> None:
     queue(commands, {7: (RUN, commands / "here")})
     (commands / "scancel").write_text("#!/bin/sh\n")
     with pytest.raises(ValueError, match=r"SLURM jobs \[7\], of a Snakemake that is gone, .* see squeue"):
-        left.cancel(commands / "here", gone_s=0.1)
+        left.cancel(commands / "here", (), gone_s=0.1)
 
 
 def test_nothing_is_done_without_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert left.cancel(tmp_path) == []
+    assert left.cancel(tmp_path, ()) == []
 
 
 def test_queue_that_does_not_answer_is_told(commands: Path, caplog: pytest.LogCaptureFixture) -> None:
     (commands / "squeue").write_text("#!/bin/sh\nexit 1\n")
-    assert left.cancel(commands) == []
+    assert left.cancel(commands, ()) == []
     assert "squeue does not answer" in caplog.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import signal
 import subprocess
 import sys
@@ -191,3 +192,11 @@ def test_file_system_without_flock_is_told(
     assert "clear stale locks by `snakemake --unlock`" in caplog.text
     assert has_locks(locked)
     assert locks.HOLDER not in os.environ
+
+
+def test_living_snakemakes_are_told_by_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "_held", {})
+    locks.guard("DEFAULT", tmp_path)
+    (tmp_path / "podnas" / "login1-4711.alive").touch()  # held by nobody
+    assert locks.living(tmp_path) == {locks.name()}
+    assert re.fullmatch(r"[A-Za-z0-9_-]{3,50}", locks.name())

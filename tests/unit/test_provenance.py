@@ -124,6 +124,7 @@ def job(tmp_path: Path) -> Any:
         params={"config": {"modes": 5, "two_step": {"seed": 7}, "lstm_seed": 2}, "code": "abc"},
         wildcards={"protocol": "short"},
         threads=2,
+        resources={"mem_mb": 3500, "scheduler": "slurm", "tasks": 8},
     )
 
 
@@ -145,6 +146,7 @@ def test_record_beside_each_output_says_what_made_it(tmp_path: Path) -> None:
         assert record["wildcards"] == {"protocol": "short"}
         assert record["parameters"] == {"config": {"modes": 5, "two_step": {"seed": 7}, "lstm_seed": 2}}
         assert record["seeds"] == {"config.two_step.seed": 7, "config.lstm_seed": 2}
+        assert record["resources"] == {"scheduler": "slurm", "tasks": 8}
         assert record["inputs"] == {snakemake.input[0]: hashlib.sha256(b"1\n").hexdigest()}
         assert set(record["git"]) == {"commit", "dirty"}
         assert record["packages"]["numpy"]

@@ -52,6 +52,7 @@ if EXPERIMENT.source.kind == "daymet_twin":
         resources:
             mem_mb=memory,
             runtime=minutes,
+            work=work,
         params:
             config=section("source"),
             code=code("daymet_twin"),
@@ -75,6 +76,7 @@ elif ARCHIVE.template is not None:
         resources:
             mem_mb=memory,
             runtime=minutes,
+            work=work,
         params:
             config=section("source"),
             code=code("download"),

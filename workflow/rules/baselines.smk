@@ -40,6 +40,7 @@ rule manual_networks:
     resources:
         mem_mb=memory,
         runtime=minutes,
+        work=work,
     params:
         config=section("baselines"),
         training=section("training"),

@@ -42,6 +42,7 @@ SHARES = layout.shares(SITE, EXPERIMENT, SCHEDULER)
 onstart:
     if ASKED:
         slurm.check_answers()
+        left.cancel(Path.cwd(), locks.living())
 
 
 wildcard_constraints:

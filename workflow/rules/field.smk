@@ -25,6 +25,7 @@ if EXPERIMENT.field.by_year:
         resources:
             mem_mb=memory,
             runtime=minutes,
+            work=work,
         params:
             config=section("field"),
             source=section("source"),

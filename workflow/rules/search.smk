@@ -30,8 +30,43 @@ rule search:
         "../scripts/search.py"
 
 
+if SHARES > 1:
+
+    # on a cluster, so many jobs train the members first; the rule retrain then finds them and makes the catalogue
+    rule retrain_share:
+        input:
+            train=f"{RESULTS}/windows/{{protocol}}/train.nc",
+            trials=f"{RESULTS}/search/{{protocol}}/trials.parquet",
+        output:
+            catalogue=temp(f"{RESULTS}/networks/{{protocol}}/share_{{share}}_of_{SHARES}.json"),
+        log:
+            f"{RESULTS}/logs/retrain_share_{{protocol}}.{{share}}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/retrain_share_{{protocol}}.{{share}}.tsv"
+        wildcard_constraints:
+            share=r"\d+",
+        priority: 10
+        conda:
+            "../../envs/podnas.yaml"
+        threads: EXPERIMENT.resources.search_threads
+        resources:
+            **layout.on_gpus(SITE, 1),
+            mem_mb=memory,
+            runtime=minutes,
+            work=work,
+        params:
+            config=section("ensemble"),
+            training=section("training"),
+            windows=section("windows"),
+            share=lambda wildcards: (int(wildcards.share), SHARES),
+            code=code("retrain"),
+        script:
+            "../scripts/retrain.py"
+
+
 rule retrain:
     input:
+        shares=[f"{RESULTS}/networks/{{protocol}}/share_{k}_of_{SHARES}.json" for k in range(SHARES) if SHARES > 1],
         train=f"{RESULTS}/windows/{{protocol}}/train.nc",
         trials=f"{RESULTS}/search/{{protocol}}/trials.parquet",
     output:
@@ -45,8 +80,10 @@ rule retrain:
         "../../envs/podnas.yaml"
     threads: EXPERIMENT.resources.search_threads
     resources:
+        **(layout.on_gpus(SITE, 1) if SHARES == 1 else {}),
         mem_mb=memory,
         runtime=minutes,
+        work=work,
     params:
         config=section("ensemble"),
         training=section("training"),

@@ -29,6 +29,7 @@ if EXPERIMENT.transfer.catalogue is not None:
         resources:
             mem_mb=memory,
             runtime=minutes,
+            work=work,
         params:
             # not an output: Snakemake deletes the outputs of a job that failed, and these are what it goes on from
             folder=f"{TRANSFER}/networks",

@@ -1,4 +1,4 @@
-"""Rule `retrain`: the trials of a search in, its best networks trained for longer and their catalogue out."""
+"""Rules `retrain` and `retrain_share`: trials of a search in, its best networks, trained for longer, out."""
 
 from pathlib import Path
 
@@ -23,11 +23,14 @@ def main(
     name: str,
     code: str,
     workers: int,
+    share: int = 0,
+    shares: int = 1,
 ) -> None:
     data = windows.training(artifacts.read_windows(train, artifacts.TRAINING))
     table = artifacts.read_table(trials)
     recipe = Recipe(training, window, config.epochs, keep_best=True)
-    progress = Progress(f"retrain {name}", config.members)
+    numbers = range(share, config.members, shares)
+    progress = Progress(f"retrain {name}", len(numbers))
     chosen = select.top_k(table, config.members)
     arrays = held_out(data, recipe, block=-1)
     engine = engines.choose(training, workers, lambda: [job(row["point"], 0, arrays, recipe) for row in chosen])
@@ -46,6 +49,7 @@ def main(
         lambda member: progress.step(f"{member['file']}: validation r2_mean {member['validation_r2']:.3f}"),
         engine,
         workers,
+        numbers,
     )
     summary = {"members": members, "trials": len(table), "search_seconds": float(table.seconds.sum())}
     artifacts.write_json(catalogue, summary)
@@ -56,11 +60,12 @@ if __name__ == "__main__":
         main(
             Path(snakemake.input.train),
             Path(snakemake.input.trials),
-            Path(snakemake.output.catalogue),
+            Path(snakemake.output[0]),
             EnsembleConfig.model_validate(snakemake.params.config),
             TrainingConfig.model_validate(snakemake.params.training),
             WindowsConfig.model_validate(snakemake.params.windows),
             snakemake.wildcards.protocol,
             snakemake.params.code,
             snakemake.threads,
+            *snakemake.params.get("share", (0, 1)),
         )

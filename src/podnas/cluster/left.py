@@ -12,29 +12,31 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 LOG = logging.getLogger(__name__)
-# of a job that Snakemake's plugin submits: the identity of its run, perhaps after a prefix
-NAME = re.compile(r"([\w-]+_)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+PREFIX = "podnas-"  # of the names of jobs, then the name of their Snakemake (locks.py) and the identity of its run
+NAME = re.compile(PREFIX + r"([\w-]+)_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 ANSWER_S = 60
 GONE_S = 120.0  # that cancelled jobs are given to end: SLURM kills them KillWait after it has asked them to
 LOOK_S = 1.0
 
 
-def cancel(folder: Path, gone_s: float = GONE_S) -> list[int]:
+def cancel(folder: Path, living: Collection[str], gone_s: float = GONE_S) -> list[int]:
     """Cancel this user's jobs that a Snakemake in `folder` has submitted, wait for their end, return their numbers.
 
-    Called by the Snakemake that holds the folder's lock, before it submits anything. Raises ValueError where they do
+    Jobs of the Snakemakes in `living` are let be: two may run in one folder, on different experiments. Called before
+    anything is submitted. Raises ValueError where they do
     not end. Nothing is done where no SLURM is installed or it does not answer: nothing can be submitted then, either.
     """
-    if shutil.which("squeue") is None or not (left := _jobs(folder)):
+    if shutil.which("squeue") is None or not (left := _jobs(folder, living)):
         return []
     numbers = sorted(left)
     LOG.warning("SLURM jobs %s are of a Snakemake that is gone: cancelled, what they finished is kept", numbers)
     subprocess.run(["scancel", *map(str, numbers)], capture_output=True, timeout=ANSWER_S, check=False)
     until = time.monotonic() + gone_s
-    while left := _jobs(folder):
+    while left := _jobs(folder, living):
         if time.monotonic() > until:
             raise ValueError(
                 f"SLURM jobs {sorted(left)}, of a Snakemake that is gone, write to {folder} and are still there "
@@ -44,8 +46,8 @@ def cancel(folder: Path, gone_s: float = GONE_S) -> list[int]:
     return numbers
 
 
-def _jobs(folder: Path) -> set[int]:
-    """Numbers of jobs waiting, running or ending that were submitted from a folder."""
+def _jobs(folder: Path, living: Collection[str]) -> set[int]:
+    """Numbers of jobs waiting, running or ending that were submitted from a folder by a Snakemake that is gone."""
     asked = ["squeue", "--noheader", f"--user={getpass.getuser()}", "--format=%A|%j|%Z"]
     try:
         done = subprocess.run(asked, capture_output=True, text=True, timeout=ANSWER_S, check=True)
@@ -56,5 +58,5 @@ def _jobs(folder: Path) -> set[int]:
     return {
         int(number)
         for number, name, where in rows
-        if NAME.fullmatch(name) and Path(where).resolve() == folder.resolve()
+        if (owned := NAME.fullmatch(name)) and owned[1] not in living and Path(where).resolve() == folder.resolve()
     }

@@ -6,8 +6,11 @@ refuses it before any job.
 
 from __future__ import annotations
 
-from podnas.cluster import site, slurm
+from podnas import locks
+from podnas.cluster import left, site, slurm
 from podnas.cluster.site import SiteConfig
+
+NOT_GIVEN = "-"  # in what the scripts of profiles/generic are called with
 
 
 def here() -> SiteConfig:
@@ -32,3 +35,15 @@ def accounting() -> bool:
         return slurm.accounting()
     except ValueError:
         return False
+
+
+def job_names() -> str:
+    """Beginning of the names of all jobs of this Snakemake, by which the next one knows those it left behind."""
+    return left.PREFIX + locks.name()
+
+
+def submit(here: SiteConfig) -> str:
+    """Command that submits a job to a scheduler for which Snakemake has no plugin; Snakemake fills in the resources."""
+    asked = ("mem_mb", "runtime", "tasks", "nodes", "gpu", "slurm_partition", "slurm_account")
+    words = ["podnas-{name}", "{threads}", *(f"{{resources.{name}}}" for name in asked), here.qos or NOT_GIVEN]
+    return f"profiles/generic/{here.scheduler}/submit {' '.join(words)}"

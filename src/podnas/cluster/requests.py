@@ -165,7 +165,7 @@ class Requests:
         if rule == "search":
             steps = given.search.two_step
             share = 1.0 if steps is None else steps.fraction + steps.top
-            return math.ceil(windows * given.search.epochs * given.search.trials * share)
+            return max(1, round(windows * given.search.epochs * given.search.trials * share))
         if rule == "manual_networks":
             return windows * given.baselines.lstm_epochs * len(given.baselines.lstm_units)
         if rule == "transfer":

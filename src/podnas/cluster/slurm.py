@@ -222,6 +222,11 @@ def _config() -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
+def forget() -> None:
+    """Ask anew: another SLURM may answer."""
+    _config.cache_clear()
+
+
 def _job_age() -> int:
     found = re.match(r"\d+", _config().get("MinJobAge", ""))
     return int(found.group()) if found else 0

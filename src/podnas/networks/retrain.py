@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -35,15 +35,19 @@ def retrain(
     report: Report,
     engine: Engine,
     workers: int,
+    numbers: Collection[int] | None = None,
 ) -> list[dict[str, Any]]:
     """Train member k on all but validation block k (modulo the blocks) and save it; returns the catalogue.
+
+    With `numbers`, only members of these numbers.
 
     A member that an earlier, killed run finished for the same point, seed, recipe and `identity` (hashes of data and
     code, versions of libraries) is kept as it is; one that it had begun goes on from its checkpoint.
     `points` are rows with trial (its number) and point; settings of training that a point holds are laid over the
     recipe's, as the member's record says. Raises ArithmeticError when a member's training diverges.
     """
-    plans = [_plan(number, row, recipe, seed, identity) for number, row in enumerate(points)]
+    wanted = range(len(points)) if numbers is None else numbers
+    plans = [_plan(number, row, recipe, seed, identity) for number, row in enumerate(points) if number in wanted]
     records = {plan["file"]: record for plan in plans if (record := _finished(folder, plan))}
     for record in records.values():
         report(record)
