@@ -196,16 +196,16 @@ class Job:
     nodes: str
 
 
-def queue() -> list[Job]:
-    """All jobs that SLURM remembers, oldest first."""
+def queue(folder: Folder) -> list[Job]:
+    """All jobs from a folder that SLURM remembers, oldest first."""
     told = subprocess.run(
-        ["squeue", "--states=all", "--noheader", "--format=%A|%T|%k|%m|%N"],
+        ["squeue", "--states=all", "--noheader", "--format=%A|%T|%k|%m|%N|%Z"],
         stdout=subprocess.PIPE,
         text=True,
         check=True,
         timeout=60,
     ).stdout
-    rows = [line.split("|") for line in told.splitlines()]
+    rows = [line.split("|") for line in told.splitlines() if line.endswith(f"|{folder.path}")]
     jobs = [Job(int(row[0]), row[1], row[2], _megabytes(row[3]), row[4]) for row in rows]
     return sorted(jobs, key=lambda job: job.number)
 
@@ -215,15 +215,9 @@ def _megabytes(text: str) -> float:
     return float(text[:-1]) * units[text[-1]] if text[-1] in units else float(text)
 
 
-def jobs_of(rule: str, since: int = 0, state: str | None = None) -> list[Job]:
-    """Jobs of a rule that were submitted after the one numbered `since`."""
-    ours = [job for job in queue() if job.comment.startswith(f"rule_{rule}") and job.number > since]
-    return [job for job in ours if state in (None, job.state)]
-
-
-def newest() -> int:
-    """Number of the job that was submitted last."""
-    return max((job.number for job in queue()), default=0)
+def searches(folder: Folder) -> list[Job]:
+    """The jobs that search, of those."""
+    return [job for job in queue(folder) if job.comment.startswith("rule_search")]
 
 
 def processes_of(job: Job) -> list[psutil.Process]:

@@ -24,16 +24,17 @@ def test_miniature(miniature: Folder, record: Record) -> None:
     local = Folder.before_search(miniature, miniature.path.with_name("local"))
     local.run(str(TRIALS), profile=False)
     same_trials(local, miniature)
-    record(jobs_submitted=len({job.number for job in drill.queue()}), same_as="a run without SLURM (its trials)")
+    record(
+        jobs_submitted=len({job.number for job in drill.queue(miniature)}), same_as="a run without SLURM (its trials)"
+    )
 
 
 def test_search_over_two_nodes(miniature: Folder, tmp_path: Path, record: Record) -> None:
     """A search on one rank of each of two nodes, by MPI."""
     folder = Folder.before_search(miniature, tmp_path / "nodes", ON_NODES)
     folder.site(searches={"ranks": 2, "nodes": 2, "cores": 1})
-    before = drill.newest()
     folder.run(str(TRIALS))
-    (job,) = drill.jobs_of("search", before)
+    (job,) = drill.searches(folder)
     assert job.nodes == "n[1-2]"
     trials = pd.read_parquet(folder.path / TRIALS)
     assert trials.number.is_unique
@@ -45,9 +46,8 @@ def test_search_over_two_nodes(miniature: Folder, tmp_path: Path, record: Record
 def test_out_of_memory(miniature: Folder, tmp_path: Path, record: Record) -> None:
     """A job out of memory, submitted again with more."""
     folder = Folder.before_search(miniature, tmp_path / "memory")
-    before = drill.newest()
     folder.run(str(TRIALS), resources={"network_mem_mb": 500})
-    first, *others = drill.jobs_of("search", before)
+    first, *others = drill.searches(folder)
     assert first.state in ("OUT_OF_MEMORY", "FAILED"), first
     assert others[-1].state == "COMPLETED", others
     assert others[-1].memory_mb > first.memory_mb

@@ -37,17 +37,16 @@ def test_node_down(miniature: Folder, tmp_path: Path, record: Record) -> None:
 def test_node_down_under_job(miniature: Folder, tmp_path: Path, record: Record) -> None:
     """A node down under a search on one rank, which goes back into the queue."""
     folder = Folder.before_search(miniature, tmp_path / "requeued")
-    before = drill.newest()
     run = folder.start(str(TRIALS))
     folder.wait_for_trials(5, run)
-    (job,) = drill.jobs_of("search", before)
+    (job,) = drill.searches(folder)
     drill.cluster("node-down", job.nodes)
     disturbed = folder.finished()
     try:
         assert run.wait() == 0, run.text()[-5000:]
     finally:
         drill.cluster("node-up", job.nodes)
-    (again,) = drill.jobs_of("search", before)
+    (again,) = drill.searches(folder)
     assert again.number == job.number
     assert again.nodes != job.nodes
     same_trials(folder, miniature)
@@ -57,15 +56,14 @@ def test_node_down_under_job(miniature: Folder, tmp_path: Path, record: Record) 
 def test_time_limit(miniature: Folder, tmp_path: Path, record: Record) -> None:
     """A job that hangs past its time limit, resumed by the next."""
     folder = Folder.before_search(miniature, tmp_path / "time")
-    before = drill.newest()
     run = folder.start(str(TRIALS))
     folder.wait_for_trials(5, run)
-    (job,) = drill.jobs_of("search", before)
+    (job,) = drill.searches(folder)
     drill.pause(job)
     subprocess.run(["scontrol", "update", f"JobId={job.number}", "TimeLimit=1"], check=True, timeout=60)
     disturbed = folder.finished()
     assert run.wait() == 0, run.text()[-5000:]
-    states = [one.state for one in drill.jobs_of("search", before)]
+    states = [one.state for one in drill.searches(folder)]
     assert states[0] == "TIMEOUT", states
     assert states[-1] == "COMPLETED", states
     same_trials(folder, miniature)
@@ -75,7 +73,6 @@ def test_time_limit(miniature: Folder, tmp_path: Path, record: Record) -> None:
 def test_login_node(miniature: Folder, tmp_path: Path, record: Record) -> None:
     """The login node's Snakemake killed in the middle of a search, and started again."""
     folder = Folder.before_search(miniature, tmp_path / "login")
-    before = drill.newest()
     run = folder.start(str(TRIALS))
     folder.wait_for_trials(5, run)
     run.kill()
@@ -83,7 +80,7 @@ def test_login_node(miniature: Folder, tmp_path: Path, record: Record) -> None:
     assert any((folder.path / ".snakemake/locks").iterdir())
     again = folder.run(str(TRIALS))
     assert "cleared the lock of a Snakemake that is gone" in again.text()
-    left, *others = drill.jobs_of("search", before)
+    left, *others = drill.searches(folder)
     assert left.state == "CANCELLED", left
     assert [job.state for job in others] == ["COMPLETED"]
     same_trials(folder, miniature)
@@ -93,7 +90,6 @@ def test_login_node(miniature: Folder, tmp_path: Path, record: Record) -> None:
 def test_accounting_stopped(miniature: Folder, tmp_path: Path, record: Record) -> None:
     """The accounting database stopped in the middle of a search, and back after its end."""
     folder = Folder.before_search(miniature, tmp_path / "accounting")
-    before = drill.newest()
     run = folder.start(str(TRIALS))
     folder.wait_for_trials(5, run)
     disturbed = folder.finished()
@@ -102,7 +98,7 @@ def test_accounting_stopped(miniature: Folder, tmp_path: Path, record: Record) -
         assert run.wait() == 0, run.text()[-5000:]
     finally:
         drill.cluster("accounting-up")
-    assert [job.state for job in drill.jobs_of("search", before)] == ["COMPLETED"]
+    assert [job.state for job in drill.searches(folder)] == ["COMPLETED"]
     same_trials(folder, miniature)
     record(disturbed, folder, same_as="the undisturbed run")
 

@@ -26,6 +26,6 @@ def test_without_accounting(miniature: Folder, plain: None, tmp_path: Path, reco
     folder = Folder.before_search(miniature, tmp_path / "plain")
     folder.site(account=None)
     folder.run(str(TRIALS))
-    assert [job.state for job in drill.jobs_of("search")] == ["COMPLETED"]
+    assert [job.state for job in drill.searches(folder)] == ["COMPLETED"]
     same_trials(folder, miniature)
     record(folder.finished(), folder, same_as="the undisturbed run")
