@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import yaml
 
+from podnas.cluster import deadline
 from podnas.search import log
 from podnas.search.protocol import Outcome
 from tests.workflow.conftest import SNAKEMAKE, TINY, checkout
@@ -108,6 +109,9 @@ class Folder:
         folder = cls.make(path, done.search if search is None else search)
         for part in ("archive", "field", "reduction", "windows"):
             shutil.copytree(done.path / RESULTS / part, path / RESULTS / part)
+        for job in ("archive", "field", "pod", "windows_short"):
+            (path / RESULTS / "benchmarks").mkdir(exist_ok=True)
+            shutil.copy2(done.path / RESULTS / "benchmarks" / f"{job}.tsv", path / RESULTS / "benchmarks")
         shutil.copytree(done.path / ".snakemake/metadata", path / ".snakemake/metadata")
         return folder
 
@@ -232,20 +236,32 @@ def processes_of(job: Job) -> list[psutil.Process]:
     return found
 
 
-def pause(job: Job) -> None:
-    """Stop all processes of a job, as one that hangs; SLURM does not know."""
+def send(job: Job, number: signal.Signals) -> None:
+    """A signal to all processes of a job; SLURM does not know."""
     for process in processes_of(job):
         with suppress(psutil.NoSuchProcess):
-            process.send_signal(signal.SIGSTOP)
+            process.send_signal(number)
+
+
+def limit(job: Job, minutes: int) -> None:
+    """Give a running job another time limit."""
+    subprocess.run(["scontrol", "update", f"JobId={job.number}", f"TimeLimit={minutes}"], check=True, timeout=60)
+
+
+def seconds_left(job: Job) -> float:
+    """Until a job's time limit; 0 where it has ended."""
+    asked = ["squeue", "--noheader", f"--jobs={job.number}", "--format=%L"]
+    told = subprocess.run(asked, stdout=subprocess.PIPE, text=True, check=True, timeout=60).stdout.strip()
+    return deadline.seconds(told) or 0.0
 
 
 def wait_for(condition: Callable[[], object], what: str, run: Run | None = None, limit_s: float = LIMIT_S) -> None:
     """Until a condition holds, as long as a run goes on."""
-    deadline = time.monotonic() + limit_s
+    until = time.monotonic() + limit_s
     while not condition():
         told = run.text()[-5000:] if run else ""
         assert run is None or run.process.poll() is None, f"Snakemake ended before {what}:\n{told}"
-        assert time.monotonic() < deadline, f"no {what} after {limit_s:.0f} s:\n{told}"
+        assert time.monotonic() < until, f"no {what} after {limit_s:.0f} s:\n{told}"
         time.sleep(0.2)
 
 

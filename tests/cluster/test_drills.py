@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
+import signal
 from pathlib import Path
 
 import pandas as pd
 
+from podnas.cluster import deadline
 from tests.cluster import drill
 from tests.cluster.conftest import Record
 from tests.cluster.drill import RESULTS, TRIALS, Folder
@@ -54,18 +55,34 @@ def test_node_down_under_job(miniature: Folder, tmp_path: Path, record: Record) 
 
 
 def test_time_limit(miniature: Folder, tmp_path: Path, record: Record) -> None:
-    """A job that hangs past its time limit, resumed by the next."""
+    """A job that hangs past its time limit and is killed, resumed by the next."""
     folder = Folder.before_search(miniature, tmp_path / "time")
     run = folder.start(str(TRIALS))
     folder.wait_for_trials(5, run)
     (job,) = drill.searches(folder)
-    drill.pause(job)
-    subprocess.run(["scontrol", "update", f"JobId={job.number}", "TimeLimit=1"], check=True, timeout=60)
+    drill.send(job, signal.SIGSTOP)
+    drill.limit(job, minutes=1)
     disturbed = folder.finished()
     assert run.wait() == 0, run.text()[-5000:]
-    states = [one.state for one in drill.searches(folder)]
-    assert states[0] == "TIMEOUT", states
-    assert states[-1] == "COMPLETED", states
+    assert [one.state for one in drill.searches(folder)] == ["TIMEOUT", "COMPLETED"]
+    same_trials(folder, miniature)
+    record(disturbed, folder, same_as="the undisturbed run")
+
+
+def test_search_stops_in_time(miniature: Folder, tmp_path: Path, record: Record) -> None:
+    """A search that its time limit does not suffice for: it stops before it, and is resumed by the next job."""
+    folder = Folder.before_search(miniature, tmp_path / "stops")
+    run = folder.start(str(TRIALS))
+    drill.wait_for(lambda: drill.searches(folder), "a search", run)
+    (job,) = drill.searches(folder)
+    drill.limit(job, minutes=3)
+    folder.wait_for_trials(1, run)
+    drill.send(job, signal.SIGSTOP)
+    disturbed = folder.finished()
+    drill.wait_for(lambda: drill.seconds_left(job) < deadline.LEAST_SECONDS, "the time limit", run)
+    drill.send(job, signal.SIGCONT)
+    assert run.wait() == 0, run.text()[-5000:]
+    assert [one.state for one in drill.searches(folder)] == ["FAILED", "COMPLETED"]
     same_trials(folder, miniature)
     record(disturbed, folder, same_as="the undisturbed run")
 
