@@ -90,18 +90,18 @@ def test_search_stops_in_time(miniature: Folder, tmp_path: Path, record: Record)
 def test_login_node(miniature: Folder, tmp_path: Path, record: Record) -> None:
     """The login node's Snakemake killed in the middle of a search, and started again."""
     folder = Folder.before_search(miniature, tmp_path / "login")
-    run = folder.start(str(TRIALS))
+    run = folder.start()
     folder.wait_for_trials(5, run)
     run.kill()
     disturbed = folder.finished()
     assert any((folder.path / ".snakemake/locks").iterdir())
-    again = folder.run(str(TRIALS))
+    again = folder.run()
     assert "cleared the lock of a Snakemake that is gone" in again.text()
     left, *others = drill.searches(folder)
     assert left.state == "CANCELLED", left
     assert [job.state for job in others] == ["COMPLETED"]
-    same_trials(folder, miniature)
-    record(disturbed, folder, same_as="the undisturbed run")
+    same_results(folder, miniature, RESULTS)
+    record(disturbed, folder, same_as="the undisturbed run (trials, scores, figures)")
 
 
 def test_accounting_stopped(miniature: Folder, tmp_path: Path, record: Record) -> None:
