@@ -33,7 +33,7 @@ SCORES = RESULTS / "scorecard.json"
 COMPARED = ["number", "step", "parent", "budget", "share", "point", "loss", "error", "parameters"]
 # no result: when, where, how long
 BESIDE_RESULTS = ("costs", "logs", "benchmarks")
-LIMIT_S = 1200
+LIMIT_S = 2700
 _begun = time.monotonic()
 
 
