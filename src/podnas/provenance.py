@@ -12,7 +12,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
@@ -45,26 +45,52 @@ LIBRARIES = (
 )
 
 
-def code_hash(script: Path) -> str:
+def code_hash(script: Path, known: Path | None = None) -> str:
     """Hash of a script and of every podnas module it imports, directly or not.
 
-    Comments, docstrings and the modules that only watch (BYSTANDERS) do not count.
+    Comments, docstrings and the modules that only watch (BYSTANDERS) do not count. Under `known`, a folder, hashes are
+    kept of what was seen before, by the bytes of the files: parsing them takes a second or two.
     """
+    files = _closure(script, known)
+    if known is None:
+        return _code_hash(files)
+    kept = known / f"code-{_bytes_hash(files)}"
+    if not kept.exists():
+        artifacts.write_text(kept, _code_hash(files))
+    return kept.read_text(encoding="utf-8")
+
+
+def _code_hash(files: Sequence[Path]) -> str:
     digest = hashlib.sha256()
-    for file in _closure(script):
+    for file in files:
         digest.update(file.name.encode() + _meaning(file).encode())
     return digest.hexdigest()[:16]
 
 
-def _closure(script: Path) -> list[Path]:
+def _bytes_hash(files: Sequence[Path]) -> str:
+    digest = hashlib.sha256(f"{platform.python_version()} {_file_hash(Path(__file__))}".encode())
+    for file in files:
+        digest.update(file.name.encode() + _file_hash(file).encode())
+    return digest.hexdigest()[:24]
+
+
+def _closure(script: Path, known: Path | None) -> list[Path]:
     seen: set[Path] = set()
     todo = [script]
     while todo:
         file = todo.pop()
         if file not in seen:
             seen.add(file)
-            todo += _imports(file)
+            names = _imported(file) if known is None else _known_imports(file, known)
+            todo += [path for name in names if (path := _module_file(name)) is not None]
     return sorted(seen)
+
+
+def _known_imports(file: Path, known: Path) -> tuple[str, ...]:
+    kept = known / f"imports-{_bytes_hash([file])}"
+    if not kept.exists():
+        artifacts.write_text(kept, " ".join(_imported(file)))
+    return tuple(kept.read_text(encoding="utf-8").split())
 
 
 @cache
@@ -73,15 +99,16 @@ def _tree(file: Path) -> ast.Module:
 
 
 @cache
-def _imports(file: Path) -> tuple[Path, ...]:
+def _imported(file: Path) -> tuple[str, ...]:
+    """Names of podnas modules, and of what is in them, that a file imports; of their packages, too."""
     names: list[str] = []
     for node in ast.walk(_tree(file)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    parents = [name.rsplit(".", depth)[0] for name in names for depth in range(name.count(".") + 1)]
-    return tuple(path for name in parents if (path := _module_file(name)) is not None)
+    parents = {name.rsplit(".", depth)[0] for name in names for depth in range(name.count(".") + 1)}
+    return tuple(sorted(name for name in parents if name.partition(".")[0] == PACKAGE.name))
 
 
 def _module_file(name: str) -> Path | None:
@@ -101,6 +128,11 @@ def _meaning(file: Path) -> str:
         if documented and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
             del body[0]
     return ast.dump(tree)
+
+
+@cache
+def _file_hash(file: Path) -> str:
+    return file_hash(file)
 
 
 def file_hash(path: Path) -> str:

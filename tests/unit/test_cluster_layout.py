@@ -40,7 +40,8 @@ def test_without_a_scheduler_the_site_decides_nothing() -> None:
 def test_one_rank_is_no_mpi_job() -> None:
     wide = layout.search(site(cores=6), EXPERIMENT, "slurm")
     assert (wide.ranks, wide.cores, dict(wide.resources)) == (1, 6, {"tasks": 1})
-    assert wide.memory(3000) == {"mem_mb": 3000}
+    assert wide.on_a_node(32) == 1
+    assert wide.memory(3000, 1) == {"mem_mb": 3000}
 
 
 def test_ranks_over_nodes_with_a_gpu_each() -> None:
@@ -55,7 +56,8 @@ def test_ranks_over_nodes_with_a_gpu_each() -> None:
         "lanes": 64,
         "tasks_per_gpu": 1,
     }
-    assert wide.memory(3000) == {"mem_mb": 12_000, "mem_mb_per_cpu": 750}
+    assert wide.on_a_node(32) == 4
+    assert wide.memory(3000, 4) == {"mem_mb": 12_000, "mem_mb_per_cpu": 750}
     place = layout.place(wide.cores, {**wide.resources, "runtime": 90, layout.MARK: "slurm"}, EXPERIMENT.search.ranks)
     assert place == layout.Place(8, 4, 64, str(wide.resources["mpi"]), "slurm", 90)
     assert place.width(EXPERIMENT.search) == {"ranks": 8, "lanes": 64}
@@ -67,6 +69,11 @@ def test_the_experiments_ranks_run_by_the_scheduler_too() -> None:
     assert wide.resources["mpi"] == f"{SRUN} --cpus-per-task=2"
     place = layout.place(wide.cores, wide.resources, 4)
     assert place.width(EXPERIMENT.search) == {"ranks": 4, "lanes": EXPERIMENT.search.lanes}
+
+
+@pytest.mark.parametrize(("cores", "together"), [(None, 8), (32, 8), (8, 2), (2, 1)])
+def test_ranks_that_may_lie_anywhere_share_a_node_as_its_cores_allow(cores, together) -> None:
+    assert layout.search(site(ranks=8, cores=4), EXPERIMENT, "slurm").on_a_node(cores) == together
 
 
 def test_no_more_nodes_than_ranks() -> None:

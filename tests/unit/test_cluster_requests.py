@@ -103,6 +103,7 @@ def test_after_a_failure_more_is_asked_for_up_to_the_bounds(tmp_path: Path) -> N
     measured(tmp_path, "baselines_short", 60, 500)
     memory = [requests(tmp_path).of("baselines", "short", attempt).memory_mb for attempt in (1, 2, 3)]
     assert memory == [950, 2000, 3000]  # from the second on, multiples of the larger of measurement and estimate
+    assert requests(tmp_path).of("baselines", "short", 20).memory_mb == 4000
     bounded = requests(tmp_path, limits=Limits(2500, 25))
     assert bounded.of("baselines", "short", 3).memory_mb == 2500
     assert bounded.of("baselines", "short", 3).minutes == 25
@@ -138,6 +139,8 @@ def test_ranks_on_nodes_ask_for_memory_of_each(tmp_path: Path) -> None:
     asked = requests(tmp_path).of_search(wide, "short")
     rank = 2500 + 2 * 100 + 300  # two cores more than resources.search_threads; what starts the ranks
     assert asked == {"mem_mb": 4 * rank, "mem_mb_per_cpu": rank / 4, "runtime": 120}
+    grown = requests(tmp_path, limits=Limits(16_000)).of_search(wide, "short", 20)
+    assert (grown["mem_mb"], grown["mem_mb_per_cpu"]) == (16_000, 1000)
     with pytest.raises(ValueError, match="rule search asks for 12000 MB, but a job may have 8000 MB"):
         requests(tmp_path, limits=Limits(8000)).of_search(wide, "short")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import xarray as xr
 from distributed import Client, LocalCluster
 
 from podnas import artifacts
+from podnas.cluster.site import SiteConfig
 from podnas.config import PodConfig
 from podnas.reduction import cluster, gram, pod, snapshots
 
@@ -312,3 +314,13 @@ def test_opening_reads_no_values(tmp_path):
         assert not opened.sst.variable._in_memory
         np.testing.assert_array_equal(opened.sst.values, netCDF4.Dataset(path)["sst"][:].filled(np.nan))
         assert not opened.sst.variable._in_memory
+
+
+def test_workers_on_slurm_are_what_the_site_has():
+    here = SiteConfig(account="climate", partition="long", qos="high", most_minutes=90, dask_cores=4)
+    asked = cluster.workers_asked_for(config(memory_gb=2.0), here)
+    assert asked["memory"] == "12000MB"  # four processes of 2 GB with headroom of .3, and .4 GB of libraries
+    assert (asked["cores"], asked["processes"], asked["walltime"]) == (4, 4, "01:30:00")
+    assert (asked["queue"], asked["account"], asked["job_extra_directives"]) == ("long", "climate", ["--qos=high"])
+    assert asked["python"] == sys.executable
+    assert cluster.workers_asked_for(config(memory_gb=2.0), SiteConfig())["walltime"] == "02:00:00"

@@ -36,10 +36,10 @@ class Package:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
 
-    def hash(self) -> str:
-        for remembered in (provenance._tree, provenance._imports, provenance._meaning):
+    def hash(self, known: Path | None = None) -> str:
+        for remembered in (provenance._tree, provenance._imported, provenance._meaning, provenance._file_hash):
             remembered.cache_clear()
-        return provenance.code_hash(self.script)
+        return provenance.code_hash(self.script, known)
 
 
 @pytest.fixture
@@ -188,3 +188,18 @@ def test_log_holds_what_the_rooms_say(tmp_path: Path) -> None:
         logging.getLogger("podnas.data").info("joined 2 files")
         write_outputs(snakemake)
     assert "INFO podnas.data: joined 2 files" in Path(snakemake.log[0]).read_text()
+
+
+def test_a_hash_seen_before_is_kept_by_the_bytes_of_the_files(package: Package, tmp_path: Path) -> None:
+    known = tmp_path / "known"
+    first = package.hash(known)
+    assert first == package.hash()
+    for kept in known.glob("code-*"):
+        kept.write_text("kept")
+    assert package.hash(known) == "kept"
+    package.write("scores.py", "def r2():\n    return 2\n")
+    assert package.hash(known) == package.hash() != first
+    package.write("reduction/pod.py", "def fit():\n    from podnas import unrelated\n    return unrelated\n")
+    package.hash(known)
+    package.write("unrelated.py", "U = 2\n")
+    assert package.hash(known) == package.hash()

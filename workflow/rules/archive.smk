@@ -36,7 +36,7 @@ if EXPERIMENT.source.kind == "daymet_twin":
     rule daymet_twin:
         input:
             # real coefficients and mask, where the data folder has them
-            **synthetic_daymet.at_hand(archives.data_folder()),
+            **daymet_at_hand(),
             table="resources/sst_twin.nc",
         output:
             file=ARCHIVE.template,

@@ -4,7 +4,6 @@ from podnas import config as podnas_config
 from podnas import artifacts, locks, provenance, windows
 from podnas.cluster import layout, left, limits, requests, site, slurm
 from podnas.data import archive as archives
-from podnas.data import synthetic_daymet
 
 locks.guard(workflow.exec_mode.name)
 
@@ -36,6 +35,8 @@ REQUESTS = requests.Requests(
     ARCHIVE.files,
 )
 SEARCH = layout.search(SITE, EXPERIMENT, SCHEDULER)
+# not on the node, where Snakemake would begin the search again in what is left of the job's time
+RESUBMISSIONS = SITE.searches.resubmissions if SCHEDULER and workflow.exec_mode.name == "DEFAULT" else 0
 SHARES = layout.shares(SITE, EXPERIMENT, SCHEDULER)
 
 
@@ -56,7 +57,9 @@ def section(name):
 
 def code(script):
     """Content hash of an adaptor and of the modules it imports: editing either reruns the rule."""
-    return provenance.code_hash(Path(workflow.basedir) / "workflow" / "scripts" / f"{script}.py")
+    file = Path(workflow.basedir) / "workflow" / "scripts" / f"{script}.py"
+    # only for rules that have a job: on the node of a cluster, that is one
+    return lambda wildcards: provenance.code_hash(file, known=Path(".snakemake/podnas/code"))
 
 
 def memory(wildcards, attempt, threads, rulename):
@@ -96,9 +99,23 @@ def coefficients_kind():
     """What the coefficients are, as every forecast and figure says."""
     if not RELEASED:
         return windows.PROJECTED
-    if EXPERIMENT.source.kind == "twin" or synthetic_daymet.real_coefficients(archives.data_folder()):
+    if EXPERIMENT.source.kind == "twin" or daymet_coefficients_are_real():
         return "real, as released"
     return f"synthetic, of a seasonal model (seed {EXPERIMENT.source.residual_seed})"
+
+
+def daymet_at_hand():
+    """DayMet's real coefficients and mask, where the data folder has them."""
+    from podnas.data import synthetic_daymet  # imports much, which other experiments do without
+
+    return synthetic_daymet.at_hand(archives.data_folder())
+
+
+def daymet_coefficients_are_real():
+    """Whether they come from the data folder."""
+    from podnas.data import synthetic_daymet
+
+    return synthetic_daymet.real_coefficients(archives.data_folder())
 
 
 def stamp(protocol):

@@ -11,13 +11,13 @@ rule search:
     benchmark:
         f"{RESULTS}/benchmarks/search_{{protocol}}.tsv"
     priority: 10
-    retries: SITE.searches.resubmissions if SCHEDULER else 0
+    retries: RESUBMISSIONS
     conda:
         "../../envs/podnas.yaml"
     threads: SEARCH.cores
     resources:
         **SEARCH.resources,
-        **{key: search_request(key) for key in ("runtime", *SEARCH.memory(0))},
+        **{key: search_request(key) for key in ("runtime", *SEARCH.memory(0, 1))},
         work=work,
     params:
         # not an output: Snakemake deletes the outputs of a job that failed, and the log is what a search resumes from

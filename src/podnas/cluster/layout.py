@@ -27,15 +27,19 @@ class Search:
         """Whether the ranks are started by the scheduler's launcher, perhaps on several nodes."""
         return "mpi" in self.resources
 
-    def memory(self, rank_mb: int) -> dict[str, int]:
-        """Memory of the job, given that of a rank: on each node, and for a core where ranks may lie anywhere (MB)."""
+    def on_a_node(self, cores: int | None) -> int:
+        """Most ranks on one node, which has so many cores (None: as many as it takes)."""
+        if not self.by_scheduler:
+            return 1
+        if "nodes" in self.resources:
+            return math.ceil(self.ranks / int(self.resources["nodes"]))
+        return self.ranks if cores is None else min(self.ranks, max(1, cores // self.cores))
+
+    def memory(self, rank_mb: int, together: int) -> dict[str, int]:
+        """Memory of the job, given that of a rank and the most ranks on a node: on each node, and for a core (MB)."""
         if not self.by_scheduler:
             return {"mem_mb": rank_mb}
-        nodes = int(self.resources.get("nodes", 1))
-        return {
-            "mem_mb": rank_mb * math.ceil(self.ranks / nodes),
-            "mem_mb_per_cpu": math.ceil(rank_mb / self.cores),
-        }
+        return {"mem_mb": rank_mb * together, "mem_mb_per_cpu": rank_mb // self.cores}
 
 
 @dataclass(frozen=True)

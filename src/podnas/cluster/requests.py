@@ -25,6 +25,7 @@ HEADROOM_TIME = 2.0
 START_MB = 300  # of Snakemake itself and of the scheduler's step, beside a job
 START_MINUTES = 2
 LEAST_MB = 500
+MOST_TIMES = 4  # what the first attempt asked for
 
 # core-seconds of training on a window for one epoch: .4 to .7e-4 measured with the kernels, doubled
 WINDOW_SECONDS = 1.2e-4
@@ -98,26 +99,27 @@ class Requests:
 
         A benchmark file knows nothing of ranks on other nodes, so several of them ask for the estimate.
         """
-        cores = layout.cores * (layout.ranks if layout.by_scheduler else 1)
-        estimate = self.estimate("search", protocol, cores)
-        measured = None if layout.ranks > 1 else self.measured("search", protocol, cores)
+        ranks, together = layout.ranks if layout.by_scheduler else 1, layout.on_a_node(self.limits.cores)
+        estimate = self.estimate("search", protocol, layout.cores * ranks)
         if layout.by_scheduler:
             estimate = replace(estimate, memory_mb=self.estimate("search", protocol, layout.cores).memory_mb + START_MB)
-        node = layout.memory(math.ceil(estimate.memory_mb))["mem_mb"]
-        self._check("search", replace(estimate, memory_mb=node) if measured is None else measured)
-        one = self._bounded("search", estimate, measured, 1 if self._was_stopped("search", protocol) else attempt)
-        most = self.limits.memory_mb
-        memory = layout.memory(int(one.memory_mb))
-        return {**memory, "mem_mb": min(memory["mem_mb"], most or memory["mem_mb"]), "runtime": int(one.minutes)}
+        measured = None if layout.ranks > 1 else self.measured("search", protocol, layout.cores)
+        attempt = 1 if self._was_stopped("search", protocol) else attempt
+        asked = self._bounded("search", estimate, measured, attempt, together)
+        return {**layout.memory(int(asked.memory_mb), together), "runtime": int(asked.minutes)}
 
-    def _bounded(self, rule: str, estimate: Request, measured: Request | None, attempt: int) -> Request:
+    def _bounded(
+        self, rule: str, estimate: Request, measured: Request | None, attempt: int, together: int = 1
+    ) -> Request:
+        """The request of an attempt; its memory is that of one of so many ranks that share a node."""
         first = measured or estimate
-        self._check(rule, first)
+        self._check(rule, replace(first, memory_mb=first.memory_mb * together))
         if attempt > 1 and measured is not None:
             first = Request(max(measured.memory_mb, estimate.memory_mb), max(measured.minutes, estimate.minutes))
-        memory, minutes = math.ceil(first.memory_mb * attempt), math.ceil(first.minutes * attempt)
-        most = self.limits
-        return Request(min(memory, most.memory_mb or memory), min(minutes, most.minutes or minutes), estimate.work)
+        times, most = min(attempt, MOST_TIMES), self.limits
+        memory, minutes = math.ceil(first.memory_mb * times), math.ceil(first.minutes * times)
+        bound = memory if most.memory_mb is None else most.memory_mb // together
+        return Request(min(memory, bound), min(minutes, most.minutes or minutes), estimate.work)
 
     def _was_stopped(self, rule: str, protocol: str | None) -> bool:
         """Whether the last job of a search ended because its time was over: another one needs no more than it had."""

@@ -45,7 +45,7 @@ class SearchSite(Section):
 
 
 class SiteConfig(Section):
-    """What your cluster is like. Only `--profile slurm` and `--profile profiles/generic` read it."""
+    """What your cluster is like. `--profile slurm`, `--profile profiles/generic` and pod.cluster: slurm read it."""
 
     account: Label | None = Field(None, description="account that jobs are charged to; null: your default account")
     partition: Label | None = Field(None, description="partition (queue) of jobs; null: the cluster's default")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import operator
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from podnas.cluster import site
+from podnas.cluster.site import SiteConfig
 from podnas.config import PodConfig
 from podnas.reduction.snapshots import Array
 
@@ -18,6 +22,9 @@ Result = TypeVar("Result")
 
 ANSWER_SECONDS = 30
 WAIT_SECONDS = 600  # for the first worker
+LIBRARIES_MB = 400  # of a worker without data
+HEADROOM = 1.3
+WORKER_MINUTES = 120  # of a job of workers, where the site sets no bound; it ends with the rule
 
 
 @contextmanager
@@ -63,9 +70,26 @@ def _scheduler(config: PodConfig) -> Iterator[Any]:
         from dask_jobqueue import SLURMCluster
     except ImportError as error:
         raise ValueError("pod.cluster is slurm, which needs dask-jobqueue; pip install dask-jobqueue") from error
-    with SLURMCluster() as workers:
+    with SLURMCluster(**workers_asked_for(config, site.load())) as workers:
         workers.scale(jobs=config.jobs)
         yield workers
+
+
+def workers_asked_for(config: PodConfig, here: SiteConfig) -> dict[str, Any]:
+    """Arguments of dask-jobqueue for one job of workers: one a core, each with the memory that `config` gives it."""
+    process_mb = LIBRARIES_MB + 1000 * HEADROOM * config.memory_gb
+    minutes = here.most_minutes or WORKER_MINUTES
+    return {
+        "cores": here.dask_cores,
+        "processes": here.dask_cores,
+        "memory": f"{math.ceil(here.dask_cores * process_mb)}MB",
+        "queue": here.partition,
+        "account": here.account,
+        "walltime": f"{minutes // 60:02d}:{minutes % 60:02d}:00",
+        "job_extra_directives": [f"--qos={here.qos}"] if here.qos else [],
+        "log_directory": "logs/dask",
+        "python": sys.executable,
+    }
 
 
 def size(client: Client | None) -> int:
