@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 import subprocess
@@ -26,6 +25,7 @@ HERE = Path(__file__).parent
 SITE = {"account": "podnas", "partition": "main", "poll_seconds": 2}
 # long enough to be disturbed in the middle
 SEARCH = {"trials": 40, "epochs": 200, "two_step": {"fraction": 0.5, "top": 0.1}}
+OVER = "config/drill.yaml"  # laid over the miniature experiment
 RESULTS = Path("results/tiny")
 TRIALS = RESULTS / "search/short/trials.parquet"
 LOGS = RESULTS / "search/short/trials"
@@ -54,11 +54,6 @@ def cluster(*arguments: str) -> None:
     )
     if done.returncode:
         raise RuntimeError(f"cluster.sh {' '.join(arguments)} failed:\n{done.stdout}")
-
-
-def section(name: str, settings: Mapping[str, Any]) -> str:
-    """Settings of a section as Snakemake's --config takes them."""
-    return f"{name}=" + json.dumps(settings).replace('"', "")
 
 
 @dataclass(frozen=True)
@@ -132,11 +127,11 @@ class Folder:
     ) -> Run:
         """Start Snakemake; `settings` are sections of the configuration beside `search`."""
         output = self.path / f"run-{time.time_ns()}.log"
-        config = [section(name, given) for name, given in {"search": self.search, **settings}.items()]
+        (self.path / OVER).write_text(yaml.safe_dump({"search": dict(self.search), **settings}))
         run = ["--profile", "slurm"] if profile else ["--cores", "2"]
         with output.open("wb") as stream:
             process = subprocess.Popen(
-                [*prefix, str(SNAKEMAKE), *run, *arguments, *TINY, "--config", *config],
+                [*prefix, str(SNAKEMAKE), *run, *arguments, *TINY, OVER],
                 cwd=self.path,
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
