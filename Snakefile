@@ -24,6 +24,10 @@ include: "workflow/rules/figures.smk"
 report: "workflow/report/experiment.rst"
 
 
+if SCHEDULER and SITE.light_rules == "here":
+    workflow.localrules(*(rule.name for rule in workflow.rules if rule.name in layout.LIGHT))
+
+
 rule all:
     default_target: True
     input:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
 
+from podnas import artifacts
+from podnas.cluster import deadline
 from podnas.config import SearchConfig, TrainingConfig, WindowsConfig
 from podnas.networks import searching
 from podnas.networks.recipe import Recipe
@@ -47,6 +51,65 @@ def test_a_job_is_the_same_after_its_file(tmp_path):
     assert again.folder == job.folder
     assert not job.stopped()
     assert job.model_copy(update={"deadline": 1.0}).stopped()
+
+
+class Instant:
+    """Evaluates at once, and says that each trial took 50 s; stands in for the data, too."""
+
+    def __init__(self):
+        self.waiting, self.evaluated = [], []
+
+    def evaluator(self, engine, workers):
+        return nullcontext(self)
+
+    def submit(self, trial):
+        self.waiting.append(trial)
+
+    def finished(self, timeout_s=None):
+        trial = self.waiting.pop(0)
+        self.evaluated.append(trial.number)
+        return Outcome(trial, trial.number / 100, seconds=50.0, ended=time.time())
+
+
+def job_in(folder, **changes):
+    given = {
+        "name": "short",
+        "train": folder / "train.nc",
+        "logs": folder,
+        "identity": identity(),
+        "search": SearchConfig(algorithm="random", trials=9, lanes=2),
+        "training": TrainingConfig(),
+        "windows": WindowsConfig(),
+        "engine": "kernels",
+        "workers": 1,
+    }
+    return searching.Job(**given | changes)
+
+
+def test_a_search_stops_before_its_job_and_goes_on_in_the_next(tmp_path):
+    # after a trial of 50 s, two in its lanes need 100 s and the last files 60: more than the 150 that are left
+    first, started = Instant(), time.time()
+    job = job_in(tmp_path, end=started + deadline.LEAST_SECONDS + 90)
+    with pytest.raises(deadline.OutOfTime, match=r"search short stopped before its job's time was over, with 2 trials"):
+        searching.run_in_time(job, first, started - 30)
+    assert first.evaluated == [0, 1]
+    (left,) = deadline.records(tmp_path)
+    assert artifacts.read_json(left)["seconds"] == pytest.approx(30, abs=5)
+    second = Instant()
+    outcomes = searching.run_in_time(job_in(tmp_path, end=time.time() + 3600), second, time.time())
+    assert second.evaluated == [2, 3, 4, 5, 6, 7, 8]
+    assert [outcome.trial.number for outcome in outcomes] == list(range(9))
+    assert not deadline.records(tmp_path)
+
+
+def test_the_searchs_own_limit_counts_what_earlier_jobs_took(tmp_path):
+    limited = SearchConfig(algorithm="random", trials=9, lanes=2, time_limit_minutes=10)
+    job = job_in(tmp_path, search=limited, end=time.time() + 3600)
+    job.folder.mkdir(parents=True)
+    deadline.leave(job.folder, 601.0, 0)
+    assert searching.run_in_time(job, Instant(), time.time()) == []  # its time is over, and no other job is needed
+    deadline.leave(job.folder, 500.0, 0)
+    assert len(searching.run_in_time(job, Instant(), time.time())) == 9
 
 
 def test_a_search_without_a_finished_trial_is_refused(tmp_path):

@@ -12,7 +12,7 @@ import yaml
 from snakemake.cli import parse_args
 
 from podnas import locks
-from podnas.cluster import slurm
+from podnas.cluster import layout, slurm
 from tests import fake_slurm
 from tests.workflow.conftest import ROOT, TINY, checkout, snakemake
 
@@ -96,7 +96,8 @@ def test_settings_in_force_with_the_slurm_profile(here, fresh, monkeypatch) -> N
     defaults = {name: given.default_resources[name].raw for name in given.default_resources}
     assert defaults["scheduler"] == "slurm"
     assert (defaults["slurm_account"], defaults["slurm_partition"]) == ("'climate'", "'main'")
-    assert given.resources["beside"].value == 3
+    assert given.resources["beside"].value == 1  # of a group, one job at a time
+    assert given.local_cores == 2
     assert {"mtime", "params", "input", "software-env"} == {str(trigger) for trigger in given.rerun_triggers}
 
 
@@ -111,22 +112,25 @@ def test_settings_follow_what_slurm_has(here, fresh, monkeypatch) -> None:
     assert effective("--profile", "slurm").slurm_status_command == "sacct"
 
 
-def test_every_rule_of_a_second_runs_with_others(here, fresh) -> None:
-    """The default experiment: three groups, and two protocols are searched and retrained."""
+def test_the_default_experiment_submits_eight_jobs(here, fresh) -> None:
+    """Data and baselines; search, retraining and results of each of two protocols."""
     submitted = jobs(fresh, "--profile", "slurm")
-    assert submitted == ["baselines", "data", "results", "retrain", "retrain", "search", "search"]
+    both = ["results", "retrain", "search"]
+    assert sorted(set(submitted) - layout.LIGHT.keys()) == sorted(["baselines", "data", *both])
+    assert [name for name in submitted if name not in layout.LIGHT] == sorted(["baselines", "data", *both, *both])
 
 
-@pytest.mark.parametrize("profile", ["slurm", "profiles/generic"])
-def test_groups_name_rules_that_there_are(profile) -> None:
-    rules = {
-        rule
-        for file in (ROOT / "workflow" / "rules").glob("*.smk")
-        for rule in re.findall(r"rule (\w+):", file.read_text())
-    }
-    given = yaml.safe_load((ROOT / profile / "config.yaml").read_text())
+def test_light_rules_are_submitted_together_where_login_nodes_take_no_work(here, fresh) -> None:
+    here("account: climate\nlight_rules: submitted\n")
+    assert jobs(fresh, "--profile", "slurm") == ["baselines", "data", "results", *["retrain"] * 2, *["search"] * 2]
+
+
+def test_every_rule_is_light_or_in_a_group_or_a_job_of_its_own() -> None:
+    files = (ROOT / "workflow" / "rules").glob("*.smk")
+    rules = {rule for file in files for rule in re.findall(r"rule (\w+):", file.read_text())}
     alone = {"search", "retrain", "retrain_share", "transfer", "coarse", "download", "daymet_twin", "field_forecast"}
-    assert set(given["groups"]) == rules - alone
+    assert layout.GROUPS.keys() | layout.LIGHT.keys() | alone == rules
+    assert not layout.GROUPS.keys() & layout.LIGHT.keys()
 
 
 def test_wide_searches_and_shared_retraining(here, fresh) -> None:

@@ -13,6 +13,42 @@ from podnas.config import ExperimentConfig, SearchConfig
 
 MARK = "scheduler"  # default resource by which a cluster's profile says so, and which scheduler it is
 
+# rules whose jobs are submitted together where one makes what another needs, and the names of these groups
+GROUPS = {
+    "archive": "data",
+    "field": "data",
+    "pod": "data",
+    "released": "data",
+    "daymet_basis": "data",
+    "baselines": "baselines",
+    "manual_networks": "baselines",
+    "ensemble": "results",
+    "score": "results",
+}
+# rules of a few seconds, and their group where they are submitted
+LIGHT = {
+    "agreement": "data",
+    "daymet_coefficients": "data",
+    "windows": "data",
+    "two_step": "results",
+    "scorecard": "results",
+    "costs": "results",
+    "transfer_score": "results",
+    "figure_spectrum": "results",
+    "figure_modes": "results",
+    "figure_coefficients": "results",
+    "figure_skill": "results",
+    "figure_trajectory": "results",
+    "figure_architectures": "results",
+    "figure_two_step": "results",
+    "figure_pareto": "results",
+    "figure_events": "results",
+    "figure_rmse_map": "results",
+    "figure_probes": "results",
+    "figure_methods": "results",
+    "figure_transfer": "results",
+}
+
 
 @dataclass(frozen=True)
 class Search:
@@ -107,6 +143,11 @@ def launcher(site: SiteConfig, cores: int, nodes: int | None) -> str:
     parts += [f"--nodes={nodes}"] if nodes else []
     parts += ["--gpus-per-task=1"] if site.searches.gpus else []
     return " ".join(parts)
+
+
+def groups(site: SiteConfig) -> dict[str, str]:
+    """Group of each rule whose jobs are submitted together."""
+    return GROUPS if site.light_rules == "here" else GROUPS | LIGHT
 
 
 def on_gpus(site: SiteConfig, count: int) -> dict[str, int | str]:

@@ -68,7 +68,14 @@ class SiteConfig(Section):
     )
     jobs: int = Field(100, ge=1, description="jobs that are queued or running at once")
     together: int = Field(
-        4, ge=1, description="short jobs that run side by side in one submitted job, which has as many cores"
+        4,
+        ge=1,
+        description="--profile profiles/generic only: cores of a submitted job in which short jobs run side by side",
+    )
+    light_rules: Literal["here", "submitted"] = Field(
+        "here",
+        description="where rules of a few seconds run (figures, tables, windows): here, on Snakemake's machine, two "
+        "at once, or together in a submitted job, which starts Snakemake anew for each",
     )
     retraining_jobs: int = Field(
         1, ge=1, le=1000, description="jobs that the members of an ensemble are shared among, as a job array"

@@ -214,7 +214,7 @@ def run_rank(file: Path) -> None:
     stop = job.stop()
     with data.evaluator(engines.named(job.engine), job.workers) as evaluator:
         decentralised.run(search, evaluator, trial_log, exchange, kept, stop.hearing(report), job.search.lanes, stop)
-    report.finish(ranks * job.workers, stop())
+    report.finish(ranks * job.workers, job.stopped())
     exchange.close()
 
 
@@ -223,7 +223,7 @@ def _alone(job: Job, data: Data) -> list[Outcome]:
     stop = job.stop()
     with data.evaluator(engines.named(job.engine), job.workers) as evaluator:
         outcomes = driver.run(job.algorithm(), evaluator, job.log(0), stop.hearing(report), job.search.lanes, stop)
-    report.finish(job.workers, stop())
+    report.finish(job.workers, job.stopped())
     return outcomes
 
 
