@@ -114,7 +114,8 @@ MpiDefault=pmi2
 ReturnToService=2
 KillWait=5
 SlurmdTimeout=10
-MinJobAge=300
+# drills look at jobs that have ended
+MinJobAge=3600
 OverTimeLimit=0
 SchedulerParameters=sched_interval=2,bf_interval=2,sched_min_interval=0,batch_sched_delay=0
 SelectType=select/cons_tres
