@@ -88,6 +88,8 @@ write_configuration() {
     if [[ $1 == --accounting ]]; then
         accounting=$'AccountingStorageType=accounting_storage/slurmdbd\nAccountingStorageHost=localhost'
         accounting+=$'\nAccountingStoragePort=16819\nAccountingStorageEnforce=associations'
+        # Snakemake's efficiency report knows rules by their jobs' comments
+        accounting+=$'\nAccountingStoreFlags=job_comment'
     fi
     cat >"$ROOT/slurm.conf" <<CONF
 $MARK
