@@ -38,7 +38,10 @@ refuse_others() {
     fi
     local daemon
     for daemon in slurmctld slurmd slurmdbd; do
-        ours || ! pgrep -x "$daemon" >/dev/null || fail "a $daemon that this script did not start runs here; it is left alone"
+        # an ended one may be left as a zombie
+        if ! ours && ps -C "$daemon" -o stat= | grep -qv '^Z'; then
+            fail "a $daemon that this script did not start runs here; it is left alone"
+        fi
     done
 }
 
