@@ -26,7 +26,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from podnas.config import FieldConfig, SourceConfig
-from podnas.data import field, reading
+from podnas.data import bands, chunks, field, reading
 
 WEEK = 7  # days
 # any valid input makes a value, as with CDO and xarray
@@ -40,7 +40,8 @@ Run = Callable[[], Array | None]
 class Case:
     """An archive and what is made of it: means over factor x factor cells and over weeks from the first day on.
 
-    dims: rows and columns in the files. days: how many there are, whole weeks.
+    dims: rows and columns in the files. days: how many there are, whole weeks. chunk: days and rows that are stored
+    together; readers take whole chunks, and workers share whole ones where these hold several days.
     """
 
     name: str
@@ -49,11 +50,13 @@ class Case:
     dims: tuple[str, str]
     factor: int
     days: int
+    chunk: tuple[int, int] | None = None
 
     def share(self, number: int, workers: int) -> list[tuple[str, range]]:
-        """Files and time steps of one of several workers: whole weeks, as many for each as can be."""
-        weeks = np.array_split(np.arange(self.days // WEEK), workers)[number]
-        days = range(int(weeks[0]) * WEEK, (int(weeks[-1]) + 1) * WEEK) if len(weeks) else range(0)
+        """Files and time steps of one of several workers: whole weeks (or chunks), as many for each as can be."""
+        unit = WEEK if self.chunk is None else self.chunk[0]
+        units = np.array_split(np.arange(-(-self.days // unit)), workers)[number]
+        days = range(int(units[0]) * unit, min((int(units[-1]) + 1) * unit, self.days)) if len(units) else range(0)
         if len(self.files) == 1:
             return [(self.files[0], days)]
         return [(self.files[day], range(1)) for day in days]
@@ -107,47 +110,87 @@ def _last(case: Case) -> Any:
 
 # reading alone
 
+Part = tuple[slice, slice]  # time steps and rows that are read at a time
+Read = Callable[[str, str, Sequence[Part]], None]
+
 
 @contextmanager
-def _reading(case: Case, workers: int, read: Callable[[str, str, range], None]) -> Iterator[Run]:
+def _reading(case: Case, workers: int, read: Read) -> Iterator[Run]:
     with _pool(workers) as pool:
         shares = [case.share(number, workers) for number in range(workers)]
-        yield lambda: _each(pool, read, case.variable, shares)
+        yield lambda: _each(pool, read, case, shares)
 
 
-def _each(pool: Executor, read: Callable[..., None], variable: str, shares: Sequence[Any]) -> None:
-    for one in [pool.submit(_read_share, read, variable, share) for share in shares]:
+def _each(pool: Executor, read: Read, case: Case, shares: Sequence[Any]) -> None:
+    for one in [pool.submit(_read_share, read, case, share) for share in shares]:
         one.result()
 
 
-def _read_share(read: Callable[[str, str, range], None], variable: str, share: Sequence[tuple[str, range]]) -> None:
+def _read_share(read: Read, case: Case, share: Sequence[tuple[str, range]]) -> None:
     for path, steps in share:
-        read(path, variable, steps)
+        read(path, case.variable, parts(case, steps))
 
 
-def _netcdf4(path: str, variable: str, steps: range) -> None:
+def parts(case: Case, steps: range) -> list[Part]:
+    """A day at a time, or a row of whole chunks where these hold several days: so each is inflated once."""
+    if case.chunk is None:
+        return [(slice(step, step + 1), slice(None)) for step in steps]
+    days, rows = case.chunk
+    with h5py.File(case.files[0]) as data:
+        height = data[case.variable].shape[-2]
+    return [
+        (slice(day, min(day + days, steps.stop)), slice(row, min(row + rows, height)))
+        for day in range(steps.start, steps.stop, days)
+        for row in range(0, height, rows)
+    ]
+
+
+def _index(shape: Sequence[int], part: Part) -> tuple[slice, ...]:
+    """All of a variable (time, …, row, column) that lies in a part, with slices that begin and end somewhere."""
+    chosen = (part[0], *[slice(None)] * (len(shape) - 3), part[1], slice(None))
+    return tuple(slice(*one.indices(length)) for one, length in zip(chosen, shape, strict=True))
+
+
+def _netcdf4(path: str, variable: str, wanted: Sequence[Part]) -> None:
     with netCDF4.Dataset(path) as data:
         stored = data[variable]
         stored.set_auto_maskandscale(False)
-        for step in steps:
-            stored[step]
+        for part in wanted:
+            stored[_index(stored.shape, part)]
 
 
-def _h5py(path: str, variable: str, steps: range) -> None:
+def _h5py(path: str, variable: str, wanted: Sequence[Part]) -> None:
     with h5py.File(path) as data:
         stored = data[variable]
-        for step in steps:
-            stored[step]
+        for part in wanted:
+            stored[_index(stored.shape, part)]
+
+
+def _zlib_ng(path: str, variable: str, wanted: Sequence[Part]) -> None:
+    """Chunks as they lie on disk, inflated by zlib-ng and put in order where their bytes are shuffled, as ours does."""
+    with h5py.File(path) as data:
+        stored, kept = data[variable], bands.Kept()
+        native = stored.dtype.newbyteorder("=")
+        for part in wanted:
+            index = _index(stored.shape, part)
+            out = kept.array(tuple(one.stop - one.start for one in index), native)
+            if not chunks.read(stored, index, out):
+                raise RuntimeError(f"{path}: {variable} has another layout than deflated chunks")
 
 
 def read_netcdf4(case: Case, workers: int) -> AbstractContextManager[Run]:
-    """Read and decompress with the netCDF library, a day at a time; the numbers are dropped."""
+    """Read and decompress with the netCDF library; the numbers are dropped."""
     return _reading(case, workers, _netcdf4)
 
 
 def read_h5py(case: Case, workers: int) -> AbstractContextManager[Run]:
-    """Read and decompress with h5py, a day at a time; the numbers are dropped."""
+    """Read and decompress with h5py; the numbers are dropped."""
     return _reading(case, workers, _h5py)
+
+
+def read_zlib_ng(case: Case, workers: int) -> AbstractContextManager[Run]:
+    """Read and decompress by the inflater that ours uses; the numbers are dropped."""
+    return _reading(case, workers, _zlib_ng)
 
 
 # Climate Data Operators
@@ -246,6 +289,7 @@ CONTENDERS: dict[str, Callable[[Case, int], AbstractContextManager[Run]]] = {
     "ours": ours,
     "read_netcdf4": read_netcdf4,
     "read_h5py": read_h5py,
+    "read_zlib_ng": read_zlib_ng,
     "cdo": cdo,
     "cdo_split": cdo_split,
     "cdo_remapcon": cdo_remapcon,

@@ -3,7 +3,8 @@
     make bench-data
 
 *Coarsening*: 735 daily OISST files, a quarter degree to one degree, and 63 days of DayMet at 8,075 x 7,814 cells, 1 km
-to 10 km, both to weekly means; synthetic files, laid out as the published ones (benchmarks/archives.py), made once
+to 10 km, both to weekly means; the same days of DayMet in the layout that its files have since 2020 (ten days a chunk),
+without CDO and xarray; synthetic files, laid out as the published ones (benchmarks/archives.py), made once
 under results/bench-cache/. All contenders have as many processes (or threads) as cores, started beforehand, and
 read only the variable that they need, from files that the first, uncounted, run left in the page cache. They take
 turns. Results are compared with a plain NumPy mean of some weeks. *POD*: see benchmarks/data_pod.py.
@@ -46,8 +47,12 @@ from podnas.data import grid, synthetic_daymet  # noqa: E402
 CACHE = Path("results/bench-cache/archives")
 SAMPLE_SECONDS = 0.05
 CONSOLE = Console(log_path=False)
-CDO, XARRAY, READ = ("cdo", "cdo_split"), ("xarray_threads", "xarray_processes"), ("read_netcdf4", "read_h5py")
-ALL = ("ours", *READ, *CDO, *XARRAY)
+CDO, XARRAY = ("cdo", "cdo_split"), ("xarray_threads", "xarray_processes")
+READ, READ_NG = ("read_netcdf4", "read_h5py"), ("read_zlib_ng",)  # zlib; zlib-ng, which ours inflates with
+ALONE = ("ours", *READ, *READ_NG)
+ALL = (*ALONE, *CDO, *XARRAY)
+SHARES = ("share_of_read_rate", "share_of_read_rate_zlib_ng")
+SINCE_2020 = 2020  # a year of DayMet in its later layout
 # largest difference from the reference, in degrees: rounding to float32; xarray's plain mean gives all cells of a block
 # the same weight, whose areas differ by up to a few per cent near the poles
 TOLERANCE = {"ours": 1e-5, "cdo": 2e-5, "cdo_split": 2e-5, "xarray_threads": 0.05, "xarray_processes": 0.05}
@@ -59,7 +64,11 @@ DEFINITIONS = {
     "ratio_xarray": "the same for open_mfdataset, coarsen().mean(), resample().mean(), the faster of dask's threads "
     "and a pool of processes",
     "share_of_read_rate": "seconds that reading and decompressing the same values takes, by as many processes, the "
-    "faster of netCDF4 and h5py / seconds of ours. Median over rounds",
+    "faster of netCDF4 and h5py (zlib) / seconds of ours. Median over rounds",
+    "share_of_read_rate_zlib_ng": "the same for reading chunks as they lie on disk and inflating them by zlib-ng, as "
+    "ours does",
+    "layouts": "DayMet in the layout since 2020, chunks of ten days, of which the others read whole rows at a time; "
+    "keys as above",
     "peak_gb": "ours: largest memory of all its processes together (PSS, every 50 ms of a run that is not timed), 10^9 "
     "bytes",
     "growth": "ours on the first days of the DayMet file alone",
@@ -67,6 +76,8 @@ DEFINITIONS = {
     "difference": "largest |value - reference| over the weeks that were compared, degrees; cells without a value agree",
     "pod_ratio_to_matmul": "seconds of our POD in float64 / those of the symmetric product of the same size",
     "pod_ratio_to_matmul_float32": "the same in float32",
+    "pod_largest": "float32 POD of a field on disk: seconds, rate of the products, peak beyond one Gram matrix; "
+    "planned_seconds: that of planned_cells at the same rate",
     "pod_ratio_best_peer": "seconds of the fastest peer of equal accuracy (leading singular values to 1e-6) / ours",
 }
 
@@ -77,13 +88,15 @@ def oisst(folder: Path, weeks: int, workers: int) -> Case:
     return Case("oisst", tuple(map(str, files)), "sst", ("lat", "lon"), 4, weeks * WEEK)
 
 
-def daymet(folder: Path, weeks: int, workers: int, rows: int, columns: int) -> Case:
-    """A yearly file of the first weeks on the middle of the grid, 1 km to 10 km."""
+def daymet(folder: Path, weeks: int, workers: int, rows: int, columns: int, year: int = 2016) -> Case:
+    """A yearly file of the first weeks on the middle of the grid, 1 km to 10 km; the year decides its layout."""
     place = folder / f"daymet-{rows}x{columns}-{weeks * WEEK}"
     top, left = (synthetic_daymet.ROWS - rows) // 2, (synthetic_daymet.COLUMNS - columns) // 2
     spans = {"rows": (top, top + rows), "columns": (left, left + columns)}
-    files = archives.daymet(place, days=weeks * WEEK, workers=workers, **spans)
-    return Case("daymet", tuple(map(str, files)), "tmax", ("y", "x"), 10, weeks * WEEK)
+    files = archives.daymet(place, year, year, days=weeks * WEEK, workers=workers, **spans)
+    case = Case("daymet", tuple(map(str, files)), "tmax", ("y", "x"), 10, weeks * WEEK)
+    days, height, _ = synthetic_daymet.layout_of(year).chunk
+    return case if days == 1 else replace(case, name=f"daymet_{days}_days_a_chunk", chunk=(days, height))
 
 
 # what is measured
@@ -223,7 +236,7 @@ def differences(case: Case, names: Sequence[str], results: Path) -> dict[str, fl
     weeks = (0, case.days // WEEK - 1)
     expected = np.stack([reference(case, week) for week in weeks])
     for name in names:
-        if name in READ:
+        if name in (*READ, *READ_NG):
             continue
         values = np.load(results / f"{case.name}-{name}.npy")
         if values.shape != (case.days // WEEK, *expected.shape[1:]):
@@ -244,7 +257,7 @@ def differences(case: Case, names: Sequence[str], results: Path) -> dict[str, fl
 
 def compare(cases: Sequence[Case], workers: int, rounds: int) -> dict[str, Any]:
     """All figures of coarsening."""
-    keys = ("ratio_cdo", "ratio_xarray", "share_of_read_rate", "peak_gb", "peers_peak_gb", "seconds", "difference")
+    keys = ("ratio_cdo", "ratio_xarray", *SHARES, "peak_gb", "peers_peak_gb", "seconds", "difference")
     found: dict[str, Any] = {key: {} for key in (*keys, "mb_read")}
     with tempfile.TemporaryDirectory() as folder:
         for case in cases:
@@ -253,11 +266,25 @@ def compare(cases: Sequence[Case], workers: int, rounds: int) -> dict[str, Any]:
             found["ratio_cdo"][case.name] = done.ratio(CDO)
             found["ratio_xarray"][case.name] = done.ratio(XARRAY)
             found["share_of_read_rate"][case.name] = done.ratio(READ)
+            found["share_of_read_rate_zlib_ng"][case.name] = done.ratio(READ_NG)
             found["peak_gb"][case.name] = done.peak_gb["ours"]
             found["peers_peak_gb"][case.name] = {name: gb for name, gb in done.peak_gb.items() if name != "ours"}
             found["seconds"][case.name] = done.seconds
             found["mb_read"][case.name] = sum(Path(file).stat().st_size for file in case.files) / 1e6
     return found
+
+
+def layout(case: Case, workers: int, rounds: int) -> dict[str, Any]:
+    """Figures of ours beside reading alone, for files of another layout."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = measure(case, ALONE, workers, rounds, Path(folder))
+        return {
+            "share_of_read_rate": done.ratio(READ),
+            "share_of_read_rate_zlib_ng": done.ratio(READ_NG),
+            "peak_gb": done.peak_gb["ours"],
+            "seconds": done.seconds,
+            "difference": differences(case, ("ours",), Path(folder)),
+        }
 
 
 def growth(case: Case, workers: int) -> list[dict[str, float]]:
@@ -277,9 +304,20 @@ def pod_figures() -> dict[str, Any]:
     import data_pod
 
     for variable in THREADS:  # its processes come one after another and have all cores
-        del os.environ[variable]
+        os.environ.pop(variable, None)
     with tempfile.TemporaryDirectory() as folder:
         return {**data_pod.measure(Path(folder)), "pod_growth": data_pod.scaling(Path(folder))}
+
+
+def largest_pod(cache: Path) -> dict[str, Any]:
+    """The largest POD that benchmarks/data_pod.py plans, of a field written under `cache` and removed."""
+    import data_pod
+
+    for variable in THREADS:
+        os.environ.pop(variable, None)
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache) as folder:
+        return data_pod.largest(Path(folder))
 
 
 def origin() -> dict[str, Any]:
@@ -290,7 +328,7 @@ def origin() -> dict[str, Any]:
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join(["python", "benchmarks/data.py", *sys.argv[1:]]),
         **here,
-        "packages": {**here["packages"], **provenance.versions("xarray", "dask", "netCDF4", "h5py")},
+        "packages": {**here["packages"], **provenance.versions("xarray", "dask", "netCDF4", "h5py", "zlib-ng")},
         "cdo": (command.stdout + command.stderr).partition("\n")[0],
         "load_average_before": os.getloadavg()[0],
     }
@@ -300,12 +338,15 @@ def show(record: Mapping[str, Any]) -> None:
     """Print the figures, a column an archive."""
     names = list(record.get("seconds", {}))
     table = Table("", *names)
-    for key in ("ratio_cdo", "ratio_xarray", "share_of_read_rate", "peak_gb"):
+    for key in ("ratio_cdo", "ratio_xarray", *SHARES, "peak_gb"):
         table.add_row(key, *(f"{record[key][name]:.3g}" for name in names))
     for who in ALL:
         table.add_row(f"seconds, {who}", *(f"{statistics.median(record['seconds'][name][who]):.3g}" for name in names))
     if names:
         CONSOLE.print(table)
+    for name, figures in record.get("layouts", {}).items():
+        spent = ", ".join(f"{who} {statistics.median(rounds):.3g} s" for who, rounds in figures["seconds"].items())
+        CONSOLE.print(f"{name}: {spent}; {figures['peak_gb']:.2f} GB")
     for key in ("pod_ratio_to_matmul", "pod_ratio_to_matmul_float32", "pod_ratio_best_peer"):
         if key in record:
             CONSOLE.print(f"{key}: {record[key]:.3g}")
@@ -319,6 +360,9 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="rounds that count")] = 5,
     coarsening: Annotated[bool, typer.Option(help="measure coarsening")] = True,
     pod: Annotated[bool, typer.Option(help="measure POD")] = True,
+    largest: Annotated[
+        bool, typer.Option("--largest-pod", help="measure the largest POD, too: 20 minutes and 16 GB of disk")
+    ] = False,
     archive: Annotated[
         Path, typer.Option(help="folder of the synthetic archives, made where they are missing")
     ] = CACHE,
@@ -335,10 +379,15 @@ def main(
         record |= compare(cases, workers, rounds)
         if daymet_weeks:
             record["growth"] = growth(cases[1], workers)
+            later = daymet(archive, daymet_weeks, workers, rows, columns, SINCE_2020)
+            record["layouts"] = {later.name: layout(later, workers, rounds)}
         record["origins"]["coarsening"] = here
     if pod:
         record |= pod_figures()
         record["origins"]["pod"] = here
+    if largest:
+        record["pod_largest"] = largest_pod(archive)
+        record["origins"]["pod_largest"] = here
     record["definitions"] = DEFINITIONS
     artifacts.write_json(out, record)
     CONSOLE.log(f"done: {out}")

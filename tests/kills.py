@@ -36,6 +36,9 @@ class Evaluator:
         self.waiting: list[Trial] = []
         self.random = random.Random(os.getpid())
 
+    def load(self, timeout_s: float | None = None) -> bool:
+        return True
+
     def submit(self, trial: Trial) -> None:
         self.waiting.append(trial)
 
@@ -85,6 +88,7 @@ def killed(folder: Path, settings, runner: str, after_s: float) -> bool:
 
 
 def main(folder: Path, given: str) -> None:
+    log.TRIES = 1000  # none of these trials is what kills the process, however often it is killed in the middle of one
     settings = json.loads(given)
     runner, kills, longest_s = settings.pop("runner"), settings.pop("kills"), settings.pop("longest_s")
     (folder / "whole").mkdir()

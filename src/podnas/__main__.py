@@ -156,12 +156,12 @@ def download(
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """What podnas raises knowingly is shown in one line, not as a traceback."""
+    """What podnas raises knowingly is shown in one line, not as a traceback; errors may have a status of their own."""
     try:
         yield
     except ValueError as error:
         typer.echo(f"podnas: {error}", err=True)
-        raise typer.Exit(code=1) from None
+        raise typer.Exit(code=getattr(error, "exit_status", 1)) from None
 
 
 def _generated() -> dict[Path, str]:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import dask
+import netCDF4
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -22,6 +24,9 @@ Value = TypeVar("Value")
 CONVENTIONS = "CF-1.11"
 EPOCH = "days since 1981-01-01"
 COMPRESSION = {"zlib": True, "complevel": 1, "shuffle": True}
+WEEKS_A_CHUNK, CELLS_A_CHUNK = 52, 64  # of a field that is written lazily: weeks, and cells along each side
+CACHE_BYTES = 2**20  # of decompressed chunks that HDF5 keeps for each variable of an open file, instead of 64 MB
+OPEN_FILES = 4
 
 GRIDS = (("lat", "lon"), ("y", "x"))  # a regular grid, or a projected one, whose lat and lon are two-dimensional
 TIMES = ("time", "init_time")  # the dimension of a field that is none of its grid's
@@ -145,7 +150,7 @@ def write_field(path: Path, field: xr.Dataset) -> None:
     """Write a weekly field: one variable (time, lat, lon) or (time, y, x), NaN off the mask; cell_area (m2); segment.
 
     Units: UNITS. On a projected grid y and x are in m, and lat and lon are coordinates (y, x). Values may be lazy
-    (dask): they are then computed and written chunk by chunk.
+    (dask): they are then computed and written chunk by chunk, into chunks of a year at most.
     """
     _write_netcdf(path, field, _field_layout(field))
 
@@ -204,6 +209,22 @@ def open_field(path: Path) -> xr.Dataset:
     for held in field.variables.values():
         held.attrs.pop("_FillValue", None)
     return field
+
+
+@contextmanager
+def streaming() -> Iterator[None]:
+    """Files that are opened meanwhile are read once, in order: small caches, few of them open, one chunk at a time.
+
+    So that memory does not grow with the number of files. For this process alone; put back at the end.
+    """
+    before = netCDF4.get_chunk_cache()
+    netCDF4.set_chunk_cache(CACHE_BYTES, *before[1:])
+    try:
+        few = xr.set_options(file_cache_maxsize=OPEN_FILES)  # type: ignore[no-untyped-call]
+        with few, dask.config.set(scheduler="synchronous"):
+            yield
+    finally:
+        netCDF4.set_chunk_cache(*before)
 
 
 def write_basis(path: Path, basis: xr.Dataset) -> None:
@@ -312,9 +333,17 @@ def _encodings(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
         if np.issubdtype(variable.dtype, np.datetime64):
             encodings[str(name)] = {"units": EPOCH, "dtype": "float64", "_FillValue": None}
         elif np.issubdtype(variable.dtype, np.floating):
-            chunked = COMPRESSION if variable.ndim > 1 else {}
+            chunked = {**COMPRESSION, **_chunks(variable)} if variable.ndim > 1 else {}
             encodings[str(name)] = {**chunked, "dtype": str(variable.dtype)}
     return encodings
+
+
+def _chunks(variable: xr.Variable) -> dict[str, tuple[int, ...]]:
+    """Chunks of lazy values, so that each is written from one or two of them; the library's own choice for others."""
+    if variable.chunks is None or variable.ndim != 3 or variable.dims[0] not in TIMES:
+        return {}
+    sizes = zip(variable.shape, (WEEKS_A_CHUNK, CELLS_A_CHUNK, CELLS_A_CHUNK), strict=True)
+    return {"chunksizes": tuple(min(pair) for pair in sizes)}
 
 
 def _read_netcdf(path: Path, layout: Mapping[str, tuple[str, ...]]) -> xr.Dataset:
@@ -325,22 +354,34 @@ def _read_netcdf(path: Path, layout: Mapping[str, tuple[str, ...]]) -> xr.Datase
 
 def _read(path: Path, reader: Callable[[], Value]) -> Value:
     if not path.exists():
-        raise ArtifactError(f"{path} does not exist; run `snakemake -c2 {path}` to make it")
+        remedy = f"run `snakemake -c2 {path}` to make it" if _made_by_a_rule(path) else "check the path"
+        raise ArtifactError(f"{path} does not exist; {remedy}")
     try:
         return reader()
     except (OSError, ValueError, RuntimeError) as error:
-        raise ArtifactError(f"{path} cannot be read ({error}); delete it and rerun to make it anew") from error
+        raise ArtifactError(f"{path} cannot be read ({error}); {_remedy(path)}") from error
+
+
+def _made_by_a_rule(path: Path) -> bool:
+    """Whether the file can be made anew: rules name theirs from results/ on. Any other may be somebody's only one."""
+    return path.parts[:1] == ("results",)
+
+
+def _remedy(path: Path) -> str:
+    if _made_by_a_rule(path):
+        return "delete it and rerun to make it anew"
+    return "check the path, or get the file again from where it came"
 
 
 def _check(path: Path, dataset: xr.Dataset, layout: Mapping[str, tuple[str, ...]]) -> None:
     for name, dims in _on_grid(layout, dataset).items():
         if name not in dataset.variables:
-            raise ArtifactError(f"{path} has no variable {name}; delete it and rerun the rule that makes it")
+            raise ArtifactError(f"{path} has no variable {name}; {_remedy(path)}")
         if dataset[name].dims != dims:
-            raise ArtifactError(f"{path}: {name} has dimensions {dataset[name].dims}, not {dims}; rerun its rule")
+            raise ArtifactError(f"{path}: {name} has dimensions {dataset[name].dims}, not {dims}; {_remedy(path)}")
         units = dataset[name].attrs.get("units")
         if units != UNITS.get(name, units):
             raise ArtifactError(f"{path}: {name} is in {units}, not in {UNITS[name]}; convert it where it is made")
         bare = [dim for dim in dims if dim not in dataset.coords and dim not in COUNTED]
         if bare:
-            raise ArtifactError(f"{path}: {name} has no coordinates for {bare}; rerun the rule that makes it")
+            raise ArtifactError(f"{path}: {name} has no coordinates for {bare}; {_remedy(path)}")

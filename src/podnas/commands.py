@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,6 +52,7 @@ def search(
     As many trials are under way as there are workers, or more where the settings file has `lanes`.
     """
     launch.guard()
+    launch.interruptible()
     objectives.check(target)
     read = search_settings(settings, given or {})
     lanes = max(workers, read.lanes) if "lanes" in read.model_fields_set else workers
@@ -128,6 +131,7 @@ class Job:
     def run(self) -> None:
         """Search to the end or to the time limit, here and on as many ranks as are configured or already started."""
         artifacts.check_writable(self.folder)
+        self._before()
         if self.config.ranks > 1 and launch.place()[1] == 1 and launch.RUN not in os.environ:
             self._start_ranks()
         else:
@@ -138,13 +142,43 @@ class Job:
         """Where the logs of this search stand."""
         return log.path(self.folder / "trials", self.identity, 0).parent
 
+    @property
+    def table(self) -> Path:
+        """Where the trials of all ranks stand at the end."""
+        return self.folder / "trials.parquet"
+
+    def _before(self) -> dict[str, Any] | None:
+        """Identity of the search whose table stands here; ArtifactError where no search has written it."""
+        if not self.table.exists():
+            return None
+        record = provenance.beside(self.table)
+        known = artifacts.read_json(record) if record.exists() else None
+        if not (isinstance(known, dict) and self.identity.keys() <= known.keys()):
+            raise ArtifactError(
+                f"{self.table} is there, and nothing beside it ({record.name}) says that a search wrote it; move it "
+                "away, or choose another --folder"
+            )
+        settings = {key: value for key, value in known["search"].items() if key not in FREE}
+        return {**{key: known[key] for key in self.identity}, "search": settings}
+
+    def _set_aside(self) -> None:
+        """Keep the table of another search that stands here, and its record, under the name of that one's logs."""
+        before = self._before()
+        if before is None or before == json.loads(json.dumps(self.identity)):
+            return
+        kept = self.folder / f"trials-{log.path(Path(), before, 0).parent.name}.parquet"
+        provenance.beside(self.table).replace(provenance.beside(kept))
+        self.table.replace(kept)
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"the table of another search is kept as {kept}")
+
     def _start_ranks(self) -> None:
         """Start this command on all ranks, where it finds itself to be one of several, and write the table."""
+        self._algorithm(0, 1)  # what cannot be searched is refused here, once
         end = _end(self.config.time_limit_minutes)
         launch.mpiexec(
             self.config.ranks,
             ["-m", "podnas", *sys.argv[1:]],
-            finished=lambda: len(log.merge(self.logs).outcomes),
+            finished=lambda: log.merge(self.logs).evaluated(),
             environment={launch.DEADLINE: repr(end)},
             complete=lambda: time.time() >= end or decentralised.complete(self._algorithm(0, 1), log.merge(self.logs)),
         )
@@ -152,7 +186,8 @@ class Job:
 
     def _search(self, rank: int, ranks: int) -> None:
         """One rank's part; the first rank that is left writes the table, where not the process that started them."""
-        search = self._algorithm(rank, ranks)
+        lost: set[int] = set()
+        search = self._algorithm(rank, ranks, lost)
         report = Report("search", build.trials(self.config), "loss", "{:.6g}".format, shown=rank == 0)
         end = _end(self.config.time_limit_minutes)
         trial_log = log.TrialLog(log.rank_path(self.logs, rank), self.identity)
@@ -163,7 +198,7 @@ class Job:
         kept = trial_log.read_all()
         with _logging(self.folder / f"search-{rank:04d}.log"), self._evaluator() as evaluator:
             exchange = launch.exchange(self.config.exchange, self.logs, kept)
-            decentralised.run(search, evaluator, trial_log, exchange, kept, report, self.config.lanes, stop)
+            decentralised.run(search, evaluator, trial_log, exchange, kept, report, self.config.lanes, stop, lost)
         report.finish(self.workers * ranks, stop())
         before = set(range(rank))
         concluded = launch.DEADLINE in os.environ
@@ -177,24 +212,33 @@ class Job:
         outcomes = self._keep()
         show(outcomes, self.config.second_objective)
         _check_any_finished(outcomes, self.logs)
+        export.check_measure(outcomes, self.config.second_objective)
 
-    def _algorithm(self, rank: int, ranks: int) -> Search:
-        return build.build(self.space, self.config, rank, ranks)
+    def _algorithm(self, rank: int, ranks: int, lost: AbstractSet[int] = frozenset()) -> Search:
+        return build.build(self.space, self.config, rank, ranks, lost=lost)
 
     def _evaluator(self) -> ProcessEvaluator:
         limit = self.config.trial_limit_minutes
         limit_s = None if limit is None else 60 * limit
-        return ProcessEvaluator(self.target, self.workers, limit_s, self.config.seed, self.logs / "checkpoints")
+        checkpoints, needed = self.logs / "checkpoints", varied(self.config)
+        return ProcessEvaluator(self.target, self.workers, limit_s, self.config.seed, checkpoints, needed)
 
     def _keep(self) -> list[Outcome]:
         """Write the trials of all ranks as a table, and beside it what made it."""
-        path = self.folder / "trials.parquet"
+        self._set_aside()
         outcomes = sorted(log.merge(self.logs).outcomes, key=lambda outcome: outcome.trial.number)
-        artifacts.write_table(path, log.table(outcomes, self.config.two_step))
         settings = self.config.model_dump(mode="json")
-        record = {"artifact": path.name, "made": datetime.now(UTC).isoformat(timespec="seconds"), **self.identity}
-        artifacts.write_json(provenance.beside(path), {**record, "search": settings, **provenance.machine()})
+        record = {"artifact": self.table.name, "made": datetime.now(UTC).isoformat(timespec="seconds"), **self.identity}
+        # first the record: a table without one is taken for somebody else's
+        artifacts.write_json(provenance.beside(self.table), {**record, "search": settings, **provenance.machine()})
+        artifacts.write_table(self.table, log.table(outcomes, self.config.two_step))
         return outcomes
+
+
+def varied(config: SearchConfig) -> list[str]:
+    """What a search varies beside the point, and an objective must not ignore."""
+    partial = {"budget": config.algorithm in ("asha", "hyperband"), "share": config.two_step is not None}
+    return [keyword for keyword, used in partial.items() if used]
 
 
 def _check_any_finished(outcomes: Sequence[Outcome], logs: Path) -> None:

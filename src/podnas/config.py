@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
@@ -33,6 +34,15 @@ def _different(values: tuple[Any, ...]) -> tuple[Any, ...]:
     if twice:
         raise ValueError(f"{', '.join(map(str, twice))} stands here more than once; each must be different")
     return values
+
+
+def _a_scheduler(address: str) -> str:
+    if address != "slurm" and not re.fullmatch(r"[a-z]+://\S+", address):
+        raise ValueError(
+            f"{address!r} is neither slurm nor the address of a dask scheduler, which has the form tcp://host:port "
+            "(dask scheduler prints it)"
+        )
+    return address
 
 
 Latitude = Annotated[float, Field(ge=-90, le=90)]
@@ -185,6 +195,30 @@ class FieldConfig(Section):
         description="of_year only: days from the 365th on belong to no week, or to the 52nd, which then has more days",
     )
 
+    @model_validator(mode="after")
+    def _one_size_of_cells(self) -> FieldConfig:
+        if self.cell_size is not None and self.coarsen > 1:
+            raise ValueError(
+                f"field.cell_size is {self.cell_size:g} and field.coarsen {self.coarsen}, but each alone gives the "
+                "size of the cells; leave one out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _first_day_before_the_last(self) -> FieldConfig:
+        if self.first is not None and self.last is not None and self.first > self.last:
+            raise ValueError(f"field.first {self.first} is after field.last {self.last}; swap them")
+        return self
+
+    @model_validator(mode="after")
+    def _running_weeks_have_no_rest_of_the_year(self) -> FieldConfig:
+        if self.weeks == "running" and self.rest_of_year == "in_last_week":
+            raise ValueError(
+                "field.rest_of_year: in_last_week goes with field.weeks: of_year only, since running weeks have every "
+                "day; set field.weeks: of_year, or leave field.rest_of_year out"
+            )
+        return self
+
 
 class PodConfig(Section):
     """Proper orthogonal decomposition."""
@@ -205,7 +239,7 @@ class PodConfig(Section):
     memory_gb: float = Field(
         2.0, gt=0, description="memory for the field (GB), in each process, beyond one Gram matrix and the modes"
     )
-    cluster: str | None = Field(
+    cluster: Annotated[str, AfterValidator(_a_scheduler)] | None = Field(
         None, description="dask scheduler that shares the work (tcp://host:port), or slurm (dask-jobqueue); null: none"
     )
     jobs: int = Field(2, ge=1, le=1000, description="jobs of workers that pod.cluster slurm asks for")
@@ -502,7 +536,7 @@ class ResourcesConfig(Section):
 
     search_threads: int = Field(2, ge=1, description="cores of a job that searches or retrains networks")
     network_mem_mb: int = Field(2500, ge=200, description="memory of jobs that train networks (MB)")
-    coarse_threads: int = Field(2, ge=1, description="processes of a job that coarsens a year of the archive")
+    coarse_threads: int = Field(2, ge=1, description="processes of a job that coarsens the archive, or a year of it")
     field_mem_mb: int = Field(3500, ge=200, description="memory of jobs that hold the field (MB)")
     small_mem_mb: int = Field(1000, ge=200, description="memory of all other jobs (MB)")
     search_minutes: int = Field(

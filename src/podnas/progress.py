@@ -14,7 +14,7 @@ LOG = logging.getLogger("podnas")
 
 
 class Progress:
-    """Counts finished items of a known or unknown total and tells how long the rest will take."""
+    """Counts finished items and tells how long the rest will take; more than the total make the total more."""
 
     def __init__(self, task: str, total: int) -> None:
         self.task = task
@@ -30,6 +30,7 @@ class Progress:
         One that is not shown stands in the log only.
         """
         self.done += 1
+        self.total = max(self.total, self.done)
         self.kept += kept
         spent = time.monotonic() - self.started
         made = max(self.done - self.kept, 1)

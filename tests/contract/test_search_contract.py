@@ -109,6 +109,41 @@ class Contract:
             done += 1
         assert done == self.expected_trials()
 
+    def elsewhere(self) -> tuple[list[Trial], list[Outcome]]:
+        """What another rank or a killed run has begun, and how it ends."""
+        trials = self.make(9).ask(5)
+        assert len(trials) == 5
+        return trials, [Outcome(trial, loss(trial.point)) for trial in trials]
+
+    def test_what_has_begun_elsewhere_counts_and_is_not_proposed_again(self):
+        trials, outcomes = self.elsewhere()
+        search = self.make()
+        search.begun(trials)
+        ours = run(search)
+        assert not {trial.number for trial in trials} & {outcome.trial.number for outcome in ours}
+        assert len(ours) == TRIALS - 5
+        search.tell(outcomes)
+        assert len(ours) + 5 + len(run(search)) == self.expected_trials()
+
+    def test_after_its_outcome_it_is_the_same_whether_a_trial_was_known_to_have_begun(self):
+        trials, outcomes = self.elsewhere()
+        known, unknown = self.make(5), self.make(5)
+        known.begun(trials)
+        known.tell(outcomes)
+        unknown.tell(outcomes)
+        assert run(known) == run(unknown)
+
+    def test_restored_state_knows_what_has_begun_elsewhere(self):
+        trials, outcomes = self.elsewhere()
+        first, second = self.make(5), self.make(5)
+        first.begun(trials)
+        run(first, limit=10)
+        second.restore(json.loads(json.dumps(first.state())))
+        for search in (first, second):
+            run(search, limit=10)
+            search.tell(outcomes)
+        assert run(first) == run(second)
+
     def test_points_are_plain_json(self):
         for outcome in run(self.make(), limit=12):
             assert json.loads(json.dumps(dict(outcome.trial.point))) == dict(outcome.trial.point)

@@ -13,7 +13,16 @@ from pathlib import Path
 from podnas.parallel import launch
 
 IDENTITY = {"search": "cheap"}
-DEFAULTS = {"exchange": "mpi", "trials": 60, "seconds": 0.02, "silent_s": 3.0, "lanes": 2, "guard": True, "steps": 1}
+DEFAULTS = {
+    "exchange": "mpi",
+    "trials": 60,
+    "seconds": 0.02,
+    "silent_s": 3.0,
+    "lanes": 2,
+    "guard": True,
+    "steps": 1,
+    "ladder": False,
+}
 
 
 def main(folder: Path, given: str) -> None:
@@ -27,8 +36,10 @@ def main(folder: Path, given: str) -> None:
     from podnas.search import log
     from podnas.search.encoding import Encoding
     from podnas.search.evolution import AgedEvolution
+    from podnas.search.halving import ASHA
     from podnas.search.log import TrialLog
     from podnas.search.numbers import Numbers
+    from podnas.search.random import RandomSearch
     from podnas.search.two_step import TwoStep
 
     rank, ranks = launch.place()
@@ -40,12 +51,15 @@ def main(folder: Path, given: str) -> None:
     exchange = launch.exchange(settings["exchange"], folder, kept, settings["silent_s"])
     space = ConfigurationSpace(space=[Float("x", (0, 1)), Float("y", (0, 1))])
     numbers = Numbers(settings["trials"], rank, ranks)
+    lost = set()
     search = AgedEvolution(Encoding(space), numbers, 0, 8, 3)
+    if settings["ladder"]:
+        search = ASHA(lambda lent: RandomSearch(Encoding(space), lent, 0), numbers, 2, 1 / 2, lost)
     if settings["steps"] == 2:
         search = TwoStep(search, numbers, 0.5, 8)
     evaluator = evaluators(settings, rank)
     ended = decentralised.run(
-        search, evaluator, trial_log, exchange, kept, lambda *_: None, settings["lanes"], stop(settings)
+        search, evaluator, trial_log, exchange, kept, lambda *_: None, settings["lanes"], stop(settings), lost
     )
     exchange.close()
     known = {outcome.trial.number: outcome.loss for outcome in ended.outcomes}
@@ -74,15 +88,21 @@ def evaluators(settings, rank):
         from podnas.parallel.objective import ProcessEvaluator
 
         return ProcessEvaluator(settings["objective"], workers=1, limit_s=settings["limit_s"])
-    return Sleeping(settings["seconds"], settings.get("stuck") == rank)
+    return Sleeping(settings["seconds"], settings.get("stuck") == rank, settings["ladder"])
 
 
 class Sleeping:
-    """Takes a while for a trial, one after the other; when stuck, its first trial never ends."""
+    """Takes a while for a trial, one after the other; when stuck, its first trial never ends.
 
-    def __init__(self, seconds: float, stuck: bool) -> None:
-        self.seconds, self.stuck = seconds, stuck
+    Where later trials are to be worse, ever more of the earlier ones are good enough to go on.
+    """
+
+    def __init__(self, seconds: float, stuck: bool, worse: bool) -> None:
+        self.seconds, self.stuck, self.worse = seconds, stuck, worse
         self.waiting = []
+
+    def load(self, timeout_s=None):
+        return True
 
     def submit(self, trial):
         self.waiting.append(trial)
@@ -95,7 +115,7 @@ class Sleeping:
             return None
         time.sleep(self.seconds)
         trial = self.waiting.pop(0)
-        loss = trial.point["x"] ** 2 + trial.point["y"]
+        loss = float(trial.number) if self.worse else trial.point["x"] ** 2 + trial.point["y"]
         return Outcome(trial, loss, seconds=self.seconds, ended=time.time())
 
 

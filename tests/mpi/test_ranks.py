@@ -122,6 +122,15 @@ def test_a_second_step_does_not_wait_for_a_killed_rank(tmp_path):
     assert (table.step == 2).sum() == 8
 
 
+def test_what_a_killed_rank_had_paused_is_promoted_by_the_others(tmp_path):
+    process = start(tmp_path, trials=240, seconds=0.1, ladder=True)  # for longer than a silent rank counts
+    wait_for(tmp_path, 40, process)
+    os.kill(pid(tmp_path, 3), signal.SIGKILL)
+    end(process)
+    records = [record for rank in range(3) for record in log.read_file(log.rank_path(tmp_path, rank))]
+    assert any(isinstance(one, Trial) and one.continues and one.parent % 4 == 3 for one in records)
+
+
 def test_all_ranks_killed_the_search_goes_on_with_any_number_of_them(tmp_path):
     process = start(tmp_path, trials=100)
     wait_for(tmp_path, 20, process)
@@ -195,8 +204,17 @@ def test_trials_that_raise_hang_or_give_no_number_are_recorded_once(tmp_path):
     assert all(outcome.loss is not None for outcome in outcomes.values())
 
 
-def test_what_is_started_again_goes_on_where_it_stopped(tmp_path):
-    """All ranks are killed, the launcher ends, and one rank fewer begins within seconds."""
+def all_ranks(_: subprocess.Popen[str], folder: Path) -> list[int]:
+    return [pid(folder, rank) for rank in range(4)]
+
+
+def the_launcher(driver: subprocess.Popen[str], _: Path) -> list[int]:
+    return [child.pid for child in psutil.Process(driver.pid).children()]
+
+
+@pytest.mark.parametrize("victims", [all_ranks, the_launcher])
+def test_what_is_started_again_goes_on_where_it_stopped(tmp_path, victims):
+    """All ranks are killed and the launcher ends, or it is killed itself; one rank fewer begins without a pause."""
     settings = json.dumps({"trials": 100})
     code = (
         "import sys; from pathlib import Path; from podnas.parallel import launch; from podnas.search import log\n"
@@ -208,10 +226,11 @@ def test_what_is_started_again_goes_on_where_it_stopped(tmp_path):
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     wait_for(tmp_path, 10, process)
-    for rank in range(4):
-        os.kill(pid(tmp_path, rank), signal.SIGKILL)
+    for victim in victims(process, tmp_path):
+        os.kill(victim, signal.SIGKILL)
     status, output = end(process)
     assert status == 0, output
+    assert output.count("what remains is started again") == 1
     assert len(logged(tmp_path)) >= 100
     assert set(logged(tmp_path).values()) == {1}
     assert not log.merge(tmp_path).running

@@ -109,18 +109,29 @@ def test_json_without_nan(tmp_path: Path) -> None:
     assert listing(tmp_path) == []
 
 
-def test_missing_file_is_told_with_the_command_that_makes_it(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match=r"does not exist; run `snakemake -c2 .*field\.nc`"):
-        artifacts.read_field(tmp_path / "field.nc")
+def test_missing_file_is_told_with_the_command_that_makes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ArtifactError, match=r"does not exist; run `snakemake -c2 results/tiny/field\.nc`"):
+        artifacts.read_field(Path("results/tiny/field.nc"))
+    with pytest.raises(ArtifactError, match=r"mine/field\.nc does not exist; check the path$"):
+        artifacts.read_field(Path("mine/field.nc"))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
-def test_truncated_netcdf_is_told(tmp_path: Path, share: float) -> None:
-    path = tmp_path / "c.nc"
+@pytest.mark.parametrize(
+    ("folder", "remedy"),
+    [("results/tiny", "delete it and rerun to make it anew"), ("mine", "get the file again from where it came")],
+)
+def test_truncated_netcdf_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, folder: str, remedy: str
+) -> None:
+    """With a remedy that costs nothing: only what a rule makes again is to be deleted."""
+    monkeypatch.chdir(tmp_path)
+    path = Path(folder) / "c.nc"
     artifacts.write_coefficients(path, coefficients())
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(ArtifactError, match=r"c\.nc cannot be read .*delete it and rerun"):
+    with pytest.raises(ArtifactError, match=rf"c\.nc cannot be read .*; .*{remedy}$"):
         artifacts.read_coefficients(path)
 
 

@@ -21,6 +21,7 @@ from podnas import artifacts, commands
 from podnas.__main__ import app
 from podnas.parallel import launch
 from podnas.parallel.exchange import Gone
+from podnas.search import log
 from podnas.search.log import table
 from podnas.search.protocol import Outcome, Trial
 
@@ -123,6 +124,43 @@ def test_another_search_begins_anew_and_leaves_the_old_one_alone(change):
     search(change)
     assert made() == sorted([*range(8)] * 2)
     assert all(file.read_bytes() == before for file, before in logs.items())
+
+
+def test_the_table_of_another_search_is_kept_and_told():
+    search()
+    first = artifacts.read_table(Path("found/trials.parquet"))
+    result = search("--seed 5")
+    assert "the table of another search is kept as found/trials-" in result.stderr
+    (kept,) = Path("found").glob("trials-*.parquet")
+    assert kept.stem == f"trials-{next(Path('found/trials').glob(f'*{kept.stem[7:]}*')).name}"  # that of its logs
+    pd.testing.assert_frame_equal(artifacts.read_table(kept), first)
+    assert artifacts.read_json(Path(f"{kept}.provenance.json"))["search"]["seed"] == 0
+    assert artifacts.read_json(Path("found/trials.parquet.provenance.json"))["search"]["seed"] == 5
+    again = search("--seed 5 --trials 12")  # the same search, extended
+    assert "is kept as" not in again.stderr
+    assert len(list(Path("found").glob("*.parquet"))) == 2
+
+
+@pytest.mark.parametrize("record", [None, "{}"])
+def test_a_table_that_no_search_wrote_is_never_replaced(record):
+    Path("found").mkdir()
+    Path("found/trials.parquet").write_text("mine")
+    if record is not None:
+        Path("found/trials.parquet.provenance.json").write_text(record)
+    refused = search(code=1).stderr
+    assert "found/trials.parquet is there, and nothing beside it" in refused
+    assert "choose another --folder" in refused
+    assert Path("found/trials.parquet").read_text() == "mine"
+    assert not Path("made").exists()
+
+
+def test_a_second_objective_that_no_trial_gives_is_named_with_those_there_are():
+    refused = search("--second-objective csot", code=1)
+    assert "no trial has a measure 'csot' for the second objective; they have cost: name one" in refused.stderr
+    pytest.importorskip("optuna")
+    line = "export-optuna found/trials.parquet found.log --second-objective csot"
+    assert "they have cost" in podnas(line, code=1).stderr
+    assert not Path("found.log").exists()
 
 
 def test_an_edited_objective_begins_anew():
@@ -260,6 +298,82 @@ def test_a_killed_search_loses_no_finished_trial_and_makes_none_twice():
     assert sorted(artifacts.read_table(Path("found/trials.parquet")).number) == list(range(8))
 
 
+def test_starts_that_could_not_load_the_objective_count_against_no_trial():
+    Path("mine.py").write_text("import table_of_mine\n" + OBJECTIVE)
+    for _ in range(log.TRIES):
+        assert "No module named 'table_of_mine'" in search("--workers 2", code=launch.HOPELESS).stderr
+    Path("table_of_mine.py").touch()
+    search("--workers 2")
+    trials = artifacts.read_table(Path("found/trials.parquet")).sort_values("number")
+    assert list(trials.number) == made() == list(range(8))
+    assert list(trials.error.dropna()) == ["MemoryError: too wide"]
+
+
+@pytest.fixture
+def keyboard():
+    """Processes that are started hear Ctrl-C, also where these tests run in the background of a shell and do not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("keyboard")
+def test_a_trial_that_was_interrupted_from_the_keyboard_is_made_whenever_the_search_goes_on():
+    hanging = "    if number == 2 and not Path('go').exists():\n        time.sleep(600)\n    if number == 3:"
+    Path("mine.py").write_text("import time\n" + OBJECTIVE.replace("    if number == 3:", hanging))
+    line = "search --space space.json --objective mine.py:loss --folder found --algorithm random --trials 8"
+    for times in range(1, log.TRIES + 1):
+        interrupted = start(line)
+        while not (Path("made").exists() and made().count(2) == times):
+            assert interrupted.poll() is None
+            time.sleep(0.05)
+        interrupted.send_signal(signal.SIGINT)
+        interrupted.communicate(timeout=60)
+    Path("go").touch()
+    podnas(line)
+    assert made() == [0, 1, 2, 2, 2, 2, 3, 4, 5, 6, 7]
+    trials = artifacts.read_table(Path("found/trials.parquet"))
+    assert list(trials.error.dropna()) == ["MemoryError: too wide"]
+
+
+def test_ranks_that_cannot_load_the_objective_are_not_started_again_and_begin_no_trial():
+    Path("mine.py").write_text("import table_of_mine\n" + OBJECTIVE)
+    line = "search --space space.json --objective mine.py:loss --folder found --algorithm random --trials 8 --ranks 2"
+    ranks = start(line)
+    output = ranks.communicate(timeout=300)[0]
+    assert ranks.returncode == 1, output
+    assert "podnas: ranks cannot do what they are started for" in output
+    assert "No module named 'table_of_mine'); mend it and start again" in output
+    assert "started again" not in output.replace("mend it and start again", "")
+    (logs,) = Path("found/trials").iterdir()
+    assert log.merge(logs).running == log.merge(logs).outcomes == []
+
+
+@pytest.mark.parametrize(
+    ("rest", "number", "send"),
+    [("", signal.SIGTERM, os.kill), ("--ranks 2", signal.SIGINT, os.killpg), ("--ranks 2", signal.SIGTERM, os.kill)],
+)
+@pytest.mark.usefixtures("keyboard")
+def test_an_interrupted_search_releases_its_trials_on_all_ranks(rest, number, send):
+    """Ctrl-C goes to all processes of a terminal, SIGTERM to the one that was started."""
+    hanging = OBJECTIVE.replace("    if number == 3:", "    time.sleep(600)\n    if number == 3:")
+    Path("mine.py").write_text("import time\n" + hanging)
+    line = f"search --space space.json --objective mine.py:loss --folder found --algorithm random --trials 8 {rest}"
+    words = shlex.split(f"{sys.executable} -m podnas {line}")
+    begun = 2 if rest else 1
+    search = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    while not (Path("made").exists() and len(made()) == begun):
+        assert search.poll() is None, search.communicate()[0]
+        time.sleep(0.05)
+    send(search.pid, number)
+    output, _ = search.communicate(timeout=60)
+    assert search.returncode != 0, output
+    (logs,) = Path("found/trials").iterdir()
+    assert log.merge(logs).tries == dict.fromkeys(range(begun), 0)
+
+
 def test_ranks_search_together_and_one_process_goes_on_with_what_they_left():
     line = "search --space space.json --objective mine.py:loss --folder found --algorithm random"
     ranks = start(f"{line} --trials 6 --ranks 2")
@@ -297,10 +411,40 @@ def test_what_cannot_be_searched_is_refused_in_one_line(rest, message):
     objective = "" if rest.startswith("--objective") else "--objective mine.py:loss "
     space = "" if rest.startswith("--space") else "--space space.json "
     place = "" if rest.startswith("--folder") else "--folder found "
-    result = podnas(f"search {objective}{space}{place}{rest}", code=1)
+    code = launch.HOPELESS if rest.startswith("--objective") else 1
+    result = podnas(f"search {objective}{space}{place}{rest}", code)
     assert message in result.stderr
     assert "Traceback" not in result.output
     assert not Path("found/trials.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "missing"),
+    [
+        ("algorithm: asha", "loss does not take `budget`, the share of a full training that asha and hyperband give"),
+        ("algorithm: hyperband", "def loss(point, budget=1.0) and train by it"),
+        ("two_step: {fraction: 0.5}", "loss does not take `share`, the share of the data that the first of two steps"),
+        ("{algorithm: asha, two_step: {fraction: 0.5}}", "def loss(point, budget=1.0, share=1.0)"),
+    ],
+)
+def test_a_function_that_would_ignore_what_the_search_varies_is_refused_before_any_trial(settings, missing):
+    Path("search.yaml").write_text(settings)
+    line = "search --space space.json --folder found --objective mine.py:loss --settings search.yaml --trials 8"
+    assert missing in podnas(line, code=1).stderr
+    assert not Path("made").exists()
+    taken = OBJECTIVE.replace("(point, seed, number)", "(point, seed, number, budget=1.0, share=1.0)")
+    for text in (taken, OBJECTIVE.replace("seed, number)", "number, **rest)")):
+        Path("mine.py").write_text(text)
+        podnas(line)
+    assert made()
+
+
+def test_a_program_reads_what_the_search_varies():
+    Path("run.py").write_text("import json, sys\nprint(json.load(sys.stdin)['budget'])\n")
+    search(f"--command '{sys.executable} run.py' --trials 20 --algorithm asha")
+    trials = artifacts.read_table(Path("found/trials.parquet"))
+    assert list(trials.loss) == list(trials.budget)
+    assert trials.budget.min() < 1
 
 
 def test_with_neither_objective_nor_command_nothing_is_searched():
@@ -326,12 +470,12 @@ def test_trials_go_to_optuna():
 def test_the_logs_of_a_running_search_go_to_optuna_and_are_left_alone():
     pytest.importorskip("optuna")
     search()
-    (log,) = Path("found").rglob("rank-*.jsonl")
-    log.write_bytes(log.read_bytes() + b'{"trial": {"num')  # a line that is being written
-    before = log.read_bytes()
+    (file,) = Path("found").rglob("rank-*.jsonl")
+    file.write_bytes(file.read_bytes() + b'{"trial": {"num')  # a line that is being written
+    before = file.read_bytes()
     podnas("export-optuna found found.log")
     assert len(study().trials) == 8
-    assert log.read_bytes() == before
+    assert file.read_bytes() == before
 
 
 def test_a_study_is_replaced_only_where_that_is_asked_for():

@@ -88,3 +88,11 @@ def test_another_launcher_is_left_as_it_is(given: str) -> None:
 def test_members_are_shared_among_no_more_jobs_than_there_are() -> None:
     assert layout.shares(SiteConfig(retraining_jobs=40), EXPERIMENT, "slurm") == EXPERIMENT.ensemble.members
     assert layout.shares(SiteConfig(retraining_jobs=40), EXPERIMENT, None) == 1
+
+
+def test_scripts_of_the_sites_scheduler_must_be_there() -> None:
+    folder = ROOT / "profiles" / "generic"
+    for known in ("sbatch", "qsub"):
+        layout.check_scripts(SiteConfig(scheduler=known), folder)
+    with pytest.raises(ValueError, match=r"scheduler of the site file is bsub, and .* has scripts for qsub, sbatch"):
+        layout.check_scripts(SiteConfig(scheduler="bsub"), folder)

@@ -35,7 +35,7 @@ def test_another_file_takes_its_place(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("acount: x", r"site\.yaml is refused:\n  acount: unknown key; did you mean account\?"),
+        ("partitions: x", r"site\.yaml is refused:\n  partitions: unknown key; did you mean partition\?"),
         ("searches: {rank: 3}", r"searches\.rank: unknown key; did you mean searches\.ranks\?"),
         ("jobs: 0", r"jobs: .* greater than or equal to 1 \(value: 0\)"),
         ("searches: {gpus: 2}", r"searches\.gpus: Input should be 0 or 1 \(value: 2\)"),

@@ -166,3 +166,42 @@ def test_generate_check_fails_on_drift_and_writes_nothing(tmp_path: Path, monkey
 def test_adbo_with_lies_is_refused():
     with pytest.raises(ValueError, match="adbo keeps ranks apart by their kappas"):
         config.SearchConfig(algorithm="adbo", bayes={"multipoint": "liar"})
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        (
+            {"cell_size": 2.5, "coarsen": 4},
+            "field.cell_size is 2.5 and field.coarsen 4, but each alone gives the size of the cells; leave one out",
+        ),
+        (
+            {"first": "2001-01-02", "last": "2001-01-01"},
+            "field.first 2001-01-02 is after field.last 2001-01-01; swap them",
+        ),
+        ({"rest_of_year": "in_last_week"}, "field.rest_of_year: in_last_week goes with field.weeks: of_year only"),
+    ],
+)
+def test_settings_of_the_field_that_contradict_one_another_are_refused(section: dict[str, Any], told: str) -> None:
+    assert told in refusal("field", section)
+
+
+def test_settings_of_the_field_that_agree_are_taken() -> None:
+    for section in (
+        {"cell_size": 2.5, "coarsen": 1},
+        {"first": "2001-01-01", "last": "2001-01-01"},
+        {"weeks": "of_year", "rest_of_year": "in_last_week"},
+    ):
+        config.load(changed("field", section))
+
+
+@pytest.mark.parametrize("address", ["localhost", "host:8786", "tcp://", ""])
+def test_an_address_of_a_cluster_has_its_form(address: str) -> None:
+    told = refusal("pod.cluster", address)
+    assert f"pod.cluster: {address!r} is neither slurm nor the address of a dask scheduler" in told
+    assert "tcp://host:port" in told
+
+
+def test_a_cluster_is_slurm_or_an_address() -> None:
+    for address in ("slurm", "tcp://127.0.0.1:8786", "tls://host:1", None):
+        assert config.load(changed("pod.cluster", address)).pod.cluster == address

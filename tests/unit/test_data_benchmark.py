@@ -127,3 +127,40 @@ def test_memory_is_summed_over_processes(modules):
 def test_a_contender_that_dies_is_named_with_its_exit_code(modules, small, tmp_path):
     with pytest.raises(RuntimeError, match=r"nobody ended with exit code 1"):
         modules[0].Contender("nobody", small, 1, tmp_path)
+
+
+def test_the_largest_pod_says_what_a_larger_one_takes(modules, tmp_path, monkeypatch):
+    pod = importlib.import_module("data_pod")
+    monkeypatch.setattr(pod, "LARGEST", (60, 400))
+    found = pod.largest(tmp_path, memory_gb=0.1)
+    assert (found["snapshots"], found["cells"]) == (60, 400)
+    assert found["planned_seconds"] == pytest.approx(found["seconds"] * 1600)
+    assert not list(tmp_path.iterdir())
+
+
+def test_chunks_of_several_days_are_read_once_by_one_worker(modules, tmp_path):
+    """Readers take rows of whole chunks, ten days of 8 rows; workers share whole chunks."""
+    path = tmp_path / "a.nc"
+    with netCDF4.Dataset(path, "w") as data:
+        for name, length in (("time", 35), ("y", 20), ("x", 6)):
+            data.createDimension(name, length)
+        data.createVariable("tmax", "f4", ("time", "y", "x"), zlib=True, chunksizes=(10, 8, 6))[:] = 1
+    case = modules[1].Case("later", (str(path),), "tmax", ("y", "x"), 10, 35, (10, 8))
+    shares = [case.share(number, 2) for number in range(2)]
+    assert shares == [[(str(path), range(20))], [(str(path), range(20, 35))]]
+    read = [part for share in shares for _, steps in share for part in modules[1].parts(case, steps)]
+    assert [(days.start, days.stop) for days, _ in read[::3]] == [(0, 10), (10, 20), (20, 30), (30, 35)]
+    assert [(rows.start, rows.stop) for _, rows in read[:3]] == [(0, 8), (8, 16), (16, 20)]
+    assert len(read) == 12
+    for reader in ("_netcdf4", "_h5py", "_zlib_ng"):
+        getattr(modules[1], reader)(str(path), "tmax", read)
+
+
+def test_the_bare_read_of_zlib_ng_refuses_what_it_cannot_inflate(modules, tmp_path):
+    path = tmp_path / "a.nc"
+    with netCDF4.Dataset(path, "w") as data:
+        for name in ("time", "y", "x"):
+            data.createDimension(name, 2)
+        data.createVariable("tmax", "f4", ("time", "y", "x"))[:] = 1
+    with pytest.raises(RuntimeError, match=r"a\.nc: tmax has another layout"):
+        modules[1]._zlib_ng(str(path), "tmax", [(slice(0, 1), slice(None))])

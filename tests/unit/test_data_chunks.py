@@ -23,32 +23,38 @@ def write(path: Path, values: np.ndarray, **layout: object) -> Path:
     return path
 
 
+def read(variable: h5py.Dataset, index: tuple[int | slice, ...]) -> np.ndarray:
+    shape = variable[index].shape
+    out = np.empty(shape, variable.dtype.newbyteorder("="))
+    assert chunks.read(variable, index, out)
+    return out
+
+
+@pytest.mark.parametrize("days", [1, 2])
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("dtype", ["<i2", ">i2", "<f4", ">f4", "<i4"])
-def test_the_numbers_are_those_of_hdf5(tmp_path, dtype, shuffle):
-    with h5py.File(write(tmp_path / "a.nc", numbers(dtype), shuffle=shuffle)) as file:
-        found = chunks.read(file["sst"], INDEX)
-        assert found is not None
-        assert found.dtype == np.dtype(dtype).newbyteorder("=")
-        np.testing.assert_array_equal(found, file["sst"][INDEX])
+def test_the_numbers_are_those_of_hdf5(tmp_path, dtype, shuffle, days):
+    path = write(tmp_path / "a.nc", numbers(dtype), shuffle=shuffle, chunks=(days, 16, 24))
+    with h5py.File(path) as file:
+        np.testing.assert_array_equal(read(file["sst"], INDEX), file["sst"][INDEX])
 
 
 def test_a_place_in_a_dimension_leaves_it_out(tmp_path):
     with h5py.File(write(tmp_path / "a.nc", numbers("<i2"), shuffle=True)) as file:
         index = (2, slice(0, 40), slice(7, 8))
-        np.testing.assert_array_equal(chunks.read(file["sst"], index), file["sst"][index])
+        np.testing.assert_array_equal(read(file["sst"], index), file["sst"][index])
 
 
 @pytest.mark.parametrize(
     "layout",
-    [{"chunks": (3, 16, 24)}, {"fletcher32": True}, {"compression": None, "chunks": None}, {"compression": "lzf"}],
-    ids=["several times a chunk", "another filter", "contiguous", "another compression"],
+    [{"fletcher32": True}, {"compression": None, "chunks": None}, {"compression": "lzf"}],
+    ids=["another filter", "contiguous", "another compression"],
 )
 def test_other_layouts_are_left_to_hdf5(tmp_path, layout):
     values = numbers("<i2")
     path = write(tmp_path / "a.nc", values, **layout)
     with h5py.File(path) as file:
-        assert chunks.read(file["sst"], INDEX) is None
+        assert not chunks.read(file["sst"], INDEX, np.empty((2, 35, 50), "i2"))
     with stored.opened(path) as file:
         np.testing.assert_array_equal(file.numbers("sst", INDEX), values[INDEX])
 

@@ -127,7 +127,7 @@ def test_an_error_on_a_worker_names_the_file(fortnight):
         ({"units": "Kelvin"}, r"20000105\.nc: sst has units 'Kelvin'.*subtract 273\.15"),
         (
             {"lat": LAT + 0.5},
-            r"20000105\.nc is not on the grid of the first file: 8 \(-1\.25 to 2\.25\) latitudes against",
+            r"20000105\.nc is not on the grid of oisst-.*20000102\.nc: 8 \(-1\.25 to 2\.25\) latitudes against",
         ),
         (
             {"lat": LAT[:6]},
@@ -166,6 +166,27 @@ def test_versions_are_never_joined(tmp_path, fortnight):
         data.product_version, data.title = "2", "Daily-OI-V2, optimum interpolation V2"
     paths[-1] = path
     with pytest.raises(ValueError, match=r"20000115\.nc is of the product OISST V2, but .* of OISST V2\.1.*exclude"):
+        build(paths)
+
+
+def test_an_odd_first_file_is_the_one_that_is_named(tmp_path, fortnight):
+    paths = [path for path, _ in fortnight]
+    daily_file(tmp_path, "2000-01-02", lat=LAT + 0.5)
+    with pytest.raises(ValueError, match=r"20000102\.nc is not on the grid of .*20000109\.nc"):
+        build(paths)
+    daily_file(tmp_path, "2000-01-02")
+    with netCDF4.Dataset(paths[0], "a") as data:
+        data.product_version = "Version v02r00, OISST V2"
+        data.title = "optimum interpolation V2"
+    with pytest.raises(ValueError, match=r"20000102\.nc is of the product OISST V2, but .*20000109\.nc of OISST V2\.1"):
+        build(paths)
+
+
+def test_a_file_of_another_version_is_held_against_another_file(fortnight):
+    paths = [path for path, _ in fortnight]
+    with netCDF4.Dataset(paths[4], "a") as data:
+        data.product_version = "OISST Version 2"
+    with pytest.raises(ValueError, match=r"20000106\.nc is of the product OISST V2, but .*20000102\.nc of OISST V2\.1"):
         build(paths)
 
 
@@ -231,6 +252,8 @@ def test_years_joined_are_the_field_at_once(tmp_path):
     for name in ("time", "segment", "time_bounds", "cell_area"):
         np.testing.assert_array_equal(made[name], whole[name])
     assert made["sst"].attrs == whole["sst"].attrs
+    assert made.attrs["weeks_left_out"] == whole.attrs["weeks_left_out"]
+    assert whole.attrs["weeks_left_out"] == "the week of 1999-12-26 (2 days), the week of 2000-12-31 (4 days)"
 
 
 def test_preliminary_files_of_all_years_are_counted(tmp_path):

@@ -77,6 +77,8 @@ def test_a_leap_year_has_its_29_february_and_not_its_31_december(tmp_path, unit,
 def test_the_365th_day_may_go_into_the_last_week(tmp_path):
     made = build([daymet_file(tmp_path, 2001)], CONFIG.model_copy(update={"rest_of_year": "in_last_week"}))
     assert float(made["tmax"][51].max()) == pytest.approx((358 + 365) / 2 / 10)
+    lengths = np.diff(made["time_bounds"].values, axis=1)[:, 0] / np.timedelta64(1, "D")
+    assert lengths.tolist() == [7] * 51 + [8]
 
 
 def test_the_field_is_cf_and_survives_the_disk(tmp_path):
@@ -132,6 +134,19 @@ def test_a_file_of_another_year_or_variable_is_refused(tmp_path):
 def test_a_missing_year_is_a_gap(tmp_path):
     with pytest.raises(ValueError, match="367 days are missing between the week of 2000-12-23 and that of 2002-01-01"):
         build([daymet_file(tmp_path, year) for year in (2000, 2002)])
+
+
+def test_running_weeks_of_a_leap_year_lead_to_weeks_of_the_year(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"the week of 2000-12-31 has 6; 31 December is missing.*field\.weeks: of_year"
+    ):
+        build([daymet_file(tmp_path, year) for year in (2000, 2001)], CONFIG.model_copy(update={"weeks": "running"}))
+
+
+@pytest.mark.parametrize(("factor", "axis"), [(25, "y"), (33, "y")])
+def test_a_single_row_of_cells_is_refused(tmp_path, factor, axis):
+    with pytest.raises(ValueError, match=f"single {axis}, whose cell size is unknown; .*coarsen less"):
+        build([daymet_file(tmp_path, 2001)], CONFIG.model_copy(update={"coarsen": factor, "least_valid_share": 0.1}))
 
 
 def test_a_box_of_degrees_is_refused(tmp_path):

@@ -12,7 +12,7 @@ import xarray as xr
 from podnas import artifacts
 from podnas.artifacts import ArtifactError
 from podnas.config import FieldConfig, JoinConfig, SourceConfig
-from podnas.data import field, files, grid, reading
+from podnas.data import bands, field, files, grid, reading
 
 LAT, LON = np.array([1.5, 0.5, -0.5, -1.5]), np.arange(0.5, 6)
 OCEAN = np.ones((4, 6), bool)
@@ -235,6 +235,24 @@ def test_kelvin_under_a_celsius_label_is_refused(tmp_path):
         build([path])
 
 
+@pytest.mark.parametrize("config", [{}, {"coarsen": 2}, {"cell_size": 1.5}])
+@pytest.mark.parametrize("values", [[np.inf], [-np.inf], [np.inf, -np.inf]])
+def test_infinite_values_are_called_so(tmp_path, values, config):
+    days = np.datetime64("2000-01-02", "ns") + np.arange(3) * np.timedelta64(7, "D")
+    warm = np.full((3, 4, 6), 12.5, "f4")
+    warm[1, 2, : len(values)] = values
+    held = xr.DataArray(warm, {"time": days, "lat": LAT, "lon": LON}, ("time", "lat", "lon"))
+    held.rename("sst").assign_attrs(units="degC").to_netcdf(tmp_path / "a.nc")
+    with pytest.raises(ValueError, match=r"a\.nc holds infinite values \(inf\).*_FillValue"):
+        build([tmp_path / "a.nc"], **config)
+
+
+def test_an_unknown_variable_is_refused_with_those_known(tmp_path):
+    path = archive_file(tmp_path / "a.nc", "2000-01-02", name="icec")
+    with pytest.raises(ValueError, match=r"variable 'icec' is none that podnas knows: sst, tmax, tmin, prcp,"):
+        field.build([path], None, SOURCE.model_copy(update={"variable": "icec"}), FieldConfig())
+
+
 def test_the_file_off_the_grid_is_named_with_the_difference(tmp_path, weekly_files):
     odd = archive_file(tmp_path / "odd.nc", "1980-01-03", lon=LON[:4])
     with pytest.raises(
@@ -308,7 +326,7 @@ def test_a_level_of_one_is_dropped_and_long_names_are_understood(tmp_path):
 
 def test_blocks_do_not_change_the_field(weekly_files, monkeypatch):
     whole = build(weekly_files, joins=[JOIN])
-    monkeypatch.setattr(reading, "BLOCK_VALUES", 30)
+    monkeypatch.setattr(bands, "VALUES", 30)
     xr.testing.assert_identical(build(weekly_files, joins=[JOIN]), whole)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from podnas.config import FieldConfig
+from podnas.config import FieldConfig, JoinConfig, SourceConfig
 from podnas.data import products
 
 
@@ -95,3 +95,61 @@ def test_files_without_a_date_or_outside_the_period_are_refused():
         products.years(["a.2000.nc", "b.nc"], FieldConfig())
     with pytest.raises(ValueError, match=r"no file has a date between field\.first 2010-01-01"):
         products.years(["a.2000.nc"], FieldConfig(first=date(2010, 1, 1)))
+
+
+YEARLY = {year: (f"a/tmax_{year}.nc",) for year in (2000, 2001, 2002)}
+SOURCE = SourceConfig(kind="path", files=("a/*.nc",), variable="tmax")
+DAYMET = FieldConfig(weeks="of_year", by_year=True)
+
+
+def depends(years, year, config=DAYMET, source=SOURCE):
+    """All that a year's job is given."""
+    return years[year], products.part(years, year, config), products.settings(years, year, source, config)
+
+
+def test_a_year_depends_on_its_own_files_alone():
+    before = depends(YEARLY, 2002)
+    more = YEARLY | {2003: ("a/tmax_2003.nc",)}
+    assert depends(more, 2002) == before
+    left_out = SOURCE.model_copy(update={"exclude": ("tmax_2000.nc",), "files": ("a/*.nc", "b/*.nc")})
+    assert depends({2001: YEARLY[2001], 2002: YEARLY[2002]}, 2002, source=left_out) == before
+
+
+def test_the_first_and_last_day_count_for_the_years_that_they_cut():
+    cut = DAYMET.model_copy(update={"first": date(2000, 3, 1), "last": date(2002, 6, 30)})
+    assert depends(YEARLY, 2001, cut) == depends(YEARLY, 2001)
+    assert depends(YEARLY, 2000, cut)[2]["field"]["first"] == "2000-03-01"
+    assert depends(YEARLY, 2000, cut)[2]["field"]["last"] is None
+    assert depends(YEARLY, 2002, cut)[2]["field"]["last"] == "2002-06-30"
+    whole = DAYMET.model_copy(update={"first": date(2000, 1, 1), "last": date(2002, 12, 31)})
+    assert [depends(YEARLY, year, whole) == depends(YEARLY, year) for year in YEARLY] == [True] * 3
+
+
+def test_the_last_day_counts_in_the_week_that_runs_over_the_end_of_the_year():
+    running = FieldConfig(by_year=True)
+    years = products.years([f"a/tmax_{year}.nc" for year in YEARLY], running)
+    for last, cuts in ((date(2002, 1, 5), True), (date(2002, 1, 6), False), (date(2002, 9, 1), False)):
+        cut = running.model_copy(update={"last": last})
+        assert (depends(years, 2001, cut) != depends(years, 2001, running)) == cuts
+
+
+def test_days_of_another_year_that_a_record_begins_with_are_cut_with_it():
+    running = FieldConfig(by_year=True)
+    years = products.years(named("1999-12-31", 2 + 366 + 7), running)  # two days of 1999 go to 2000
+    cut = running.model_copy(update={"first": date(2000, 1, 1)})
+    assert depends(years, 2000, cut) != depends(years, 2000, running)
+
+
+def test_a_join_counts_for_the_years_that_it_touches():
+    join = JoinConfig(before=date(2001, 12, 24), after=date(2002, 1, 1))
+    joined = SOURCE.model_copy(update={"joins": (join,)})
+    assert [depends(YEARLY, year, source=joined) != depends(YEARLY, year) for year in YEARLY] == [False, True, True]
+
+
+def test_daily_files_tell_the_ends_of_their_record():
+    # a hole in the first or last week is dropped at an end of the record, refused elsewhere
+    years = products.years(named("2000-01-01", 366 + 365), DAYMET)
+    assert products.part(years, 2000, DAYMET) == {"year": 2000, "first": True, "last": False}
+    assert products.part(YEARLY, 2001, DAYMET) == {"year": 2001, "first": True, "last": True}
+    running = FieldConfig(by_year=True)
+    assert products.part(YEARLY, 2001, running) == {"year": 2001, "first": False, "last": False}

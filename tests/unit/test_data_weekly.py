@@ -39,6 +39,37 @@ def test_partial_ends_are_dropped():
     np.testing.assert_array_equal(places, [np.arange(2, 9)])
 
 
+def test_partial_ends_that_are_dropped_are_told(caplog):
+    span, config = days("2021-01-01", 11), FieldConfig()
+    starts, _ = weekly.weeks(span, config)
+    lost = ["the week of 2020-12-27 (2 days)", "the week of 2021-01-10 (2 days)"]
+    assert weekly.dropped(span, starts, config) == lost
+    assert [record.message for record in caplog.records] == [
+        f"{week} is left out: field.least_days is 7" for week in lost
+    ]
+
+
+def test_days_of_no_week_are_no_week_that_is_dropped(caplog):
+    span, config = days("2000-01-01", 366), FieldConfig(weeks="of_year")
+    assert weekly.dropped(span, weekly.weeks(span, config)[0], config) == []
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(("count", "length"), [(365, 8), (366, 9), (364, 7)])
+def test_the_last_week_ends_after_the_rest_of_the_year(count, length):
+    span = days("2000-01-01", count)
+    starts, places = weeks(span, 7, weeks="of_year", rest_of_year="in_last_week")
+    made = weekly.bounds(starts, weekly.ends(starts, span, places))
+    assert made.shape == (52, 2)
+    assert (np.diff(made, axis=1)[:, 0] / weekly.DAY).tolist() == [7] * 51 + [length]
+
+
+def test_a_week_that_lacks_days_has_seven_in_its_bounds():
+    span = days("2021-01-03", 13)
+    starts, places = weeks(span, 6)
+    np.testing.assert_array_equal(weekly.ends(starts, span, places) - starts, weekly.WEEK)
+
+
 def test_partial_ends_stay_when_they_have_enough_days():
     starts, places = weeks(days("2021-01-01", 11), 2)
     assert starts.astype(str).tolist() == ["2020-12-27", "2021-01-03", "2021-01-10"]

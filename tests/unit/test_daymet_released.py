@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 from podnas.config import FieldConfig
-from podnas.data import synthetic_daymet
+from podnas.data import daymet_files, synthetic_daymet
 from podnas.reduction import daymet_released
 
 OF_YEAR = FieldConfig(weeks="of_year")
@@ -102,7 +102,7 @@ def test_without_real_coefficients_those_of_the_seasonal_model_are_the_files_own
 
 @pytest.mark.skipif(DATA is None, reason="real data not found: set PODNAS_DATA")
 def test_real_coefficients_are_the_training_and_the_test_years_in_order():
-    path = synthetic_daymet.real_coefficients(Path(str(DATA)))
+    path = daymet_files.real_coefficients(Path(str(DATA)))
     if path is None:
         pytest.skip("the data folder has no daymet_coefficients.npz")
     with np.load(path) as held:

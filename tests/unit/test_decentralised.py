@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections import Counter
@@ -58,6 +59,9 @@ class Immediate:
         self.waiting: list[Trial] = []
         self.made: list[int] = []
         self.die_at = die_at
+
+    def load(self, timeout_s: float | None = None) -> bool:
+        return True
 
     def submit(self, trial: Trial) -> None:
         self.waiting.append(trial)
@@ -185,18 +189,22 @@ def test_a_limit_ends_the_search_cleanly(tmp_path):
     assert sorted(numbers(ended.outcomes)) == list(range(TRIALS))
 
 
+class Killed(BaseException):
+    """The process is gone, and writes nothing more."""
+
+
 class Deadly(Immediate):
     """A process that one of the trials kills as soon as it is begun."""
 
     def submit(self, trial: Trial) -> None:
         super().submit(trial)
         if trial.number == 4:
-            raise KeyboardInterrupt
+            raise Killed
 
 
 def test_a_trial_that_kills_its_process_fails_after_three_tries_and_no_other_with_it(tmp_path):
     for tries in range(1, log.TRIES + 1):
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(Killed):
             alone(tmp_path, Deadly(0))
         assert log.merge(tmp_path).tries[4] == tries
     ended, _ = alone(tmp_path, Deadly(0))
@@ -205,6 +213,52 @@ def test_a_trial_that_kills_its_process_fails_after_three_tries_and_no_other_wit
     assert failed.trial.number == 4
     assert "begun 3 times and never finished" in failed.error
     assert logged(tmp_path) == dict.fromkeys(range(TRIALS), 1)
+
+
+def test_a_run_that_ends_in_good_order_counts_against_none_of_its_trials(tmp_path):
+    for _ in range(log.TRIES + 1):
+        with pytest.raises(KeyboardInterrupt):
+            alone(tmp_path, Immediate(0, die_at=0))
+        kept = log.merge(tmp_path)
+        assert numbers_of(kept.running) == [0, 1, 2]
+        assert set(kept.tries.values()) == {0}
+    ended, _ = alone(tmp_path, Immediate(0))
+    assert all(outcome.loss is not None for outcome in ended.outcomes)
+
+
+def test_nothing_is_begun_before_trials_can_be_evaluated(tmp_path):
+    class Slow(Immediate):
+        asked = 0
+
+        def load(self, timeout_s: float | None = None) -> bool:
+            self.asked += 1
+            assert not log.merge(tmp_path).running
+            if self.asked == 3:
+                raise ValueError("no such module")
+            return False
+
+    with pytest.raises(ValueError, match="no such module"):
+        alone(tmp_path, Slow(0))
+    assert not log.merge(tmp_path).running
+
+
+def test_no_trial_is_begun_where_the_time_is_over_before_it_can_be(tmp_path):
+    class Slow(Immediate):
+        asked = 0
+
+        def load(self, timeout_s: float | None = None) -> bool:
+            self.asked += 1
+            assert self.asked <= 3
+            return False
+
+    slow = Slow(0)
+    ended, _ = alone(tmp_path, slow, stop=lambda: slow.asked == 3)
+    assert not ended.over
+    assert not log.merge(tmp_path).running
+
+
+def numbers_of(trials: Sequence[Trial]) -> list[int]:
+    return [trial.number for trial in trials]
 
 
 def test_the_other_ranks_learn_that_a_trial_was_given_up(tmp_path):
@@ -263,6 +317,31 @@ def test_the_trial_of_a_lost_rank_does_not_keep_the_second_step_waiting(tmp_path
     # it is lost here, and stays to be made by the next run
     assert theirs.number not in numbers(ended.outcomes)
     assert theirs.number not in logged(tmp_path)
+
+
+def test_the_search_learns_who_is_lost_and_who_is_back(tmp_path):
+    lost: set[int] = set()
+    seen = []
+
+    class Asked(AgedEvolution):
+        def ask(self, count: int) -> list[Trial]:
+            seen.append(set(lost))
+            return super().ask(count)
+
+    class Back(Scripted):
+        calls = 0
+
+        def silent(self) -> set[int]:
+            self.calls += 1
+            return {1} if self.calls in (2, 3) or not self.heard else set()
+
+    (theirs,) = evolution(1, 2).ask(1)
+    trial_log = TrialLog(log.rank_path(tmp_path, 0), IDENTITY)
+    search = Asked(Encoding(SPACE), Numbers(TRIALS, 0, 2), 0, 5, 2)
+    other = Back([], [], [], [theirs], [], [])
+    decentralised.run(search, Immediate(0), trial_log, other, trial_log.read_all(), quiet, 1, lost=lost)
+    kinds = [key for key, _ in itertools.groupby(seen)]
+    assert kinds == [set(), {1}, set(), {1}]
 
 
 def test_what_a_lost_rank_has_logged_counts(tmp_path):

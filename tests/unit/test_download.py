@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -481,7 +483,7 @@ def test_a_file_that_was_copied_here_is_checked_and_taken(server, body, tmp_path
 
 
 def test_offline_nothing_is_asked(server, body, tmp_path, monkeypatch):
-    with pytest.raises(ArtifactError, match=r"1 of 1 files are not in .*offline.*a\.nc \(http://127"):
+    with pytest.raises(ArtifactError, match=r"offline.* 1 of 1 files are not in .*a\.nc \(http://127"):
         get(tmp_path, item(server), no_network=True)
     (tmp_path / "a.nc").write_bytes(body)
     assert get(tmp_path, item(server), no_network=True) == [tmp_path / "a.nc"]
@@ -490,6 +492,51 @@ def test_offline_nothing_is_asked(server, body, tmp_path, monkeypatch):
     with pytest.raises(ArtifactError, match="PODNAS_OFFLINE is set"):
         download.fetch(f"{server.address}{PATH}", tmp_path / "b.nc", "b.nc")
     assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-100]), r"a\.nc has \d+ bytes, but \d+ came"),
+        (lambda path: path.with_name("a.nc.source.json").unlink() or path.write_text("<html>"), "is no netCDF file"),
+    ],
+    ids=["cut after it came", "a page without a record"],
+)
+def test_offline_and_listed_what_is_here_must_fit(server, tmp_path, damage, message):
+    get(tmp_path, item(server))
+    damage(tmp_path / "a.nc")
+    with pytest.raises(ArtifactError, match=rf"1 of 1 files are there, but do not fit: .*{message}.*get them on"):
+        get(tmp_path, item(server), no_network=True)
+    listed = download.summary([item(server)], tmp_path)
+    assert listed.startswith("1 files needed, 0 in ")
+    assert re.search(rf"{PATH} \(.*{message}", listed)
+    assert len(server.asked) == 1
+    assert (tmp_path / "a.nc").is_file()
+
+
+def test_offline_a_copied_file_without_a_record_is_read_to_its_end(server, body, tmp_path):
+    flipped = bytearray(body)
+    flipped[len(body) // 2] ^= 1
+    (tmp_path / "a.nc").write_bytes(flipped)
+    with pytest.raises(ArtifactError, match=r"do not fit: .*a\.nc is truncated or damaged"):
+        get(tmp_path, item(server), no_network=True)
+    (tmp_path / "a.nc").write_bytes(body)
+    assert get(tmp_path, item(server), no_network=True) == [tmp_path / "a.nc"]
+    assert record(tmp_path)["origin"] == "found here"
+
+
+def test_offline_the_sha256_is_compared_where_asked_for(server, body, tmp_path):
+    get(tmp_path, item(server))
+    (tmp_path / "a.nc").write_bytes(body[:-1] + b"!")
+    get(tmp_path, item(server), no_network=True)
+    with pytest.raises(ArtifactError, match="another SHA-256 than when it came"):
+        get(tmp_path, item(server), no_network=True, verify=True)
+
+
+def test_offline_a_published_size_is_compared(server, tmp_path):
+    get(tmp_path, item(server))
+    with pytest.raises(ArtifactError, match=r"and 7 are published"):
+        get(tmp_path, item(server, size=7), no_network=True)
 
 
 def preliminary(server: Publisher) -> Item:
@@ -582,6 +629,47 @@ from podnas.data import download
 from podnas.data.published import Item
 download.run([Item("a.nc", (sys.argv[1],))], Path(sys.argv[2]))
 """
+
+
+def test_a_lock_whose_file_another_process_has_removed_is_none(tmp_path, monkeypatch):
+    """Between opening the lock file and locking it, its holder ends and removes it, and a third process begins."""
+    output, gate, real = tmp_path / "a.nc", tmp_path / ".a.nc.lock", fcntl.flock
+    third = []
+
+    def flock(stream, operation):
+        if not third:
+            gate.unlink()
+            third.append(gate.open("w"))
+            real(third[0], fcntl.LOCK_EX)
+        real(stream, operation)
+
+    monkeypatch.setattr(transfer.fcntl, "flock", flock)
+    with pytest.raises(ArtifactError, match="another process is downloading"), transfer._alone(output):
+        pass
+    gate.unlink()
+    third[0].close()
+    with transfer._alone(output):
+        assert gate.exists()
+    assert not gate.exists()
+
+
+def test_three_hundred_files_are_three_hundred_requests(server, tmp_path):
+    """As a year of daily files: each is asked for once, on no more connections than allowed, and never again."""
+    body = small(tmp_path / "small.nc")
+    names = [f"day{number:03}.nc" for number in range(300)]
+    server.files = {f"/{name}": body for name in names}
+    items = [Item(name, (f"{server.address}/{name}",)) for name in names]
+    paths = get(tmp_path / "out", *items, policy=replace(QUICK, connections=4))
+    assert [path.name for path in paths] == names
+    assert sorted(request.path for request in server.asked) == sorted(server.files)
+    assert 1 < server.most_at_once <= 4
+    assert get(tmp_path / "out", *items) == get(tmp_path / "out", *items, no_network=True) == paths
+    assert len(server.asked) == 300
+
+
+def small(path: Path) -> bytes:
+    xr.Dataset({"sst": ("x", np.arange(10.0))}).to_netcdf(path)
+    return path.read_bytes()
 
 
 def test_a_killed_download_goes_on_where_it_was(server, body, tmp_path):

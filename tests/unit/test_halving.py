@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import scipy.stats
 
-from podnas.config import BayesConfig
+from podnas.config import BayesConfig, SearchConfig
 from podnas.search.archive import Archive
 from podnas.search.bayes import BayesianOptimisation
+from podnas.search.build import build
 from podnas.search.encoding import Encoding
 from podnas.search.evolution import AgedEvolution
 from podnas.search.halving import ASHA, Hyperband, rung_budgets
@@ -37,8 +41,17 @@ def sampler(name: str, seed: int):
     return make
 
 
-def asha(trials: int = 40, seed: int = 0, rank: int = 0, ranks: int = 1, name: str = "random", kind=ASHA, reduction=2):
-    return kind(sampler(name, seed), Numbers(trials, rank, ranks), reduction, 1 / 4)
+def asha(
+    trials: int = 40,
+    seed: int = 0,
+    rank: int = 0,
+    ranks: int = 1,
+    name: str = "random",
+    kind=ASHA,
+    reduction=2,
+    lost=frozenset(),
+):
+    return kind(sampler(name, seed), Numbers(trials, rank, ranks), reduction, 1 / 4, lost)
 
 
 class Halved(Contract):
@@ -66,6 +79,37 @@ class TestASHAWithBayes(Halved):
 
 class TestHyperband(Halved):
     kind = Hyperband
+
+
+@pytest.fixture(scope="module")
+def curves():
+    """Measured learning curves of 2,048 architectures."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+        return importlib.import_module("problems").sc20()
+
+
+def best(problem, algorithm: str, seed: int, trainings: float) -> float:
+    """Least loss of a full training, once as many epochs were spent as so many of them take."""
+    search = build(problem.space, SearchConfig(algorithm=algorithm, seed=seed, trials=10_000))
+    budgets: dict[int | None, float] = {}
+    losses = []
+    while True:
+        (trial,) = search.ask(1)
+        budgets[trial.number] = trial.budget
+        trainings -= trial.budget - (budgets[trial.parent] if trial.continues else 0.0)
+        if trainings < 0:
+            return min(losses)
+        value = problem.objective(trial.point, trial.budget)
+        losses += [value] if trial.budget == 1 else []
+        search.tell([Outcome(trial, value)])
+
+
+@pytest.mark.parametrize("algorithm", ["asha", "hyperband"])
+def test_it_beats_random_search_at_equal_cost_over_30_seeds(curves, algorithm):
+    ours, chance = ([best(curves, name, seed, 20.0) for seed in range(30)] for name in (algorithm, "random"))
+    assert np.median(ours) < np.median(chance)
+    assert scipy.stats.mannwhitneyu(ours, chance, alternative="less").pvalue < 0.01
 
 
 def finish(search: Search, trials: list[Trial], losses: list[float | None]) -> None:
@@ -178,7 +222,9 @@ class World:
 
     def __init__(self, ranks: int, seed: int, kind=ASHA, trials: int = 120, late: bool = False, logged=()) -> None:
         self.random = np.random.default_rng(seed)
-        self.searches = [asha(trials, 3, rank, ranks, "random", kind) for rank in range(ranks)]
+        self.lost: list[set[int]] = [set() for _ in range(ranks)]  # as each rank knows it
+        self.searches = [asha(trials, 3, rank, ranks, "random", kind, lost=self.lost[rank]) for rank in range(ranks)]
+        self.dead: set[int] = set()
         self.mail: list[list[list[Any]]] = [[[] for _ in range(ranks)] for _ in range(ranks)]
         self.late = late
         self.logged: list[Outcome] = []
@@ -217,9 +263,22 @@ class World:
 
     def run(self, steps: int = 100_000) -> None:
         for _ in range(steps):
-            self.step(int(self.random.integers(len(self.searches))))
+            rank = int(self.random.integers(len(self.searches)))
+            if rank not in self.dead:
+                self.step(rank)
             if not any(self.running) and not any(search.numbers.left() for search in self.searches):
                 return
+
+    def die(self, rank: int) -> None:
+        """What has arrived of its trials stays, what it had under way counts as failed."""
+        self.dead.add(rank)
+        trial, self.running[rank] = self.running[rank], None
+        for other, search in enumerate(self.searches):
+            if other != rank:
+                self.receive(other)
+                self.lost[other].add(rank)
+                search.tell([Outcome(trial, None, "its rank was lost")] if trial else [])
+        self.searches[rank] = self.searches[rank - 1]  # knows no more of how many are left
 
 
 def check(begun: list[Trial], logged: list[Outcome]) -> None:
@@ -249,6 +308,51 @@ def test_ranks_share_the_work_and_none_goes_on_twice(kind, late, ranks):
         if trial.continues:
             assert trial.parent % ranks == trial.number % ranks
     assert {t.budget for t in world.begun.values()} == {0.25, 0.5, 1.0}
+
+
+@pytest.mark.parametrize("kind", [ASHA, Hyperband])
+def test_the_others_go_on_with_what_a_lost_rank_had_paused(kind):
+    orphans = []
+    for seed in range(6):
+        world = World(3, seed, kind)
+        world.run(steps=60)
+        world.die(1)
+        before = set(world.begun)
+        world.run()
+        check(list(world.begun.values()), world.logged)
+        after = [trial for number, trial in world.begun.items() if number not in before]
+        assert {trial.number % 3 for trial in after} == {0, 2}
+        orphans += [trial for trial in after if trial.continues and trial.parent % 3 == 1]
+    assert orphans
+
+
+@pytest.mark.parametrize("kind", [ASHA, Hyperband])
+def test_what_a_lost_rank_had_paused_is_shared_out_among_the_others(kind):
+    lost: set[int] = set()
+    searches = [asha(1000, rank=rank, ranks=3, kind=kind, lost=lost) for rank in range(3)]
+    trials = [trial for search in searches for trial in search.ask(8)]
+    # those of the third rank are the best third, and the best half goes on
+    for search in searches:
+        search.tell([Outcome(trial, trial.number / 1000 - trial.number % 3) for trial in trials])
+    lost.add(2)
+    promoted = [[t.parent for t in search.ask(16) if t.continues and t.parent % 3 == 2] for search in searches[:2]]
+    assert sorted(promoted[0] + promoted[1]) == [trial.number for trial in trials if trial.number % 3 == 2]
+    assert min(map(len, promoted)) >= 3
+
+
+def test_a_rank_that_is_heard_of_again_has_its_trials_back():
+    lost = {1}
+    heir, owner = asha(rank=0, ranks=2, lost=lost), asha(rank=1, ranks=2)
+    trials = owner.ask(4)
+    outcomes = [Outcome(trial, loss(trial.point)) for trial in trials]
+    for search in (heir, owner):
+        search.tell(outcomes)
+    state = json.loads(json.dumps(heir.state()))
+    assert [t.parent % 2 for t in heir.ask(2) if t.continues] == [1, 1]
+    lost.clear()
+    heir.restore(state)
+    assert not any(t.continues for t in heir.ask(2))
+    assert [t.parent % 2 for t in owner.ask(2) if t.continues] == [1, 1]
 
 
 @pytest.mark.parametrize("kind", [ASHA, Hyperband])

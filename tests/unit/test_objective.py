@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from podnas.parallel import objective as objective_module
 from podnas.parallel.objective import ObjectiveError, ProcessEvaluator, sources
 from podnas.search.protocol import Outcome, Trial
 
@@ -218,6 +219,50 @@ def test_a_wait_that_is_too_short_gives_nothing_and_loses_nothing(objective):
             evaluator.finished()
 
 
+def test_a_target_is_loaded_before_the_first_trial_and_once(objective):
+    Path("slow.py").write_text(
+        "import time\nfrom pathlib import Path\n\nwith Path('loads').open('a') as file:\n    file.write('.')\n"
+        "while not Path('go').exists():\n    time.sleep(0.01)\n\ndef f(point):\n    return 1\n"
+    )
+    with ProcessEvaluator("slow.py:f", 1, limit_s=60) as evaluator:
+        assert not evaluator.load(timeout_s=0.0)
+        Path("go").touch()
+        assert evaluator.load()
+        assert evaluator.load()
+        (one,) = outcomes(evaluator, Trial(0, {}))
+    assert one.loss == 1
+    assert Path("loads").read_text() == "."
+
+
+HANGING = "import time\nfrom pathlib import Path\n\nif Path('hang').exists():\n    time.sleep(600)\n"
+
+
+@pytest.mark.parametrize("begin", [lambda one: one.load(), lambda one: outcomes(one, Trial(0, {}))])
+def test_a_target_whose_loading_hangs_ends_the_search(begin, monkeypatch):
+    monkeypatch.setattr(objective_module, "LOAD_S", 0.5)
+    Path("hang").touch()
+    Path("hanging.py").write_text(HANGING + "def f(point):\n    return 1\n")
+    message = r"cannot be loaded \(it was not ready after \d+ s; a longer limit"
+    with ProcessEvaluator("hanging.py:f", 1, limit_s=0.1) as evaluator, pytest.raises(ObjectiveError, match=message):
+        begin(evaluator)
+
+
+def test_a_replacement_that_hangs_in_loading_costs_its_trial_only(monkeypatch):
+    monkeypatch.setattr(objective_module, "LOAD_S", 0.5)
+    Path("hanging.py").write_text(HANGING + "import os\ndef f(point):\n    Path('hang').touch()\n    os._exit(3)\n")
+    with ProcessEvaluator("hanging.py:f", 1, limit_s=0.1) as evaluator:
+        evaluator.load()
+        died, hung = outcomes(evaluator, Trial(0, {}), Trial(1, {}))
+    assert "exit status 3" in died.error
+    assert "could not be loaded again (it was not ready after" in hung.error
+
+
+def test_loading_may_take_longer_than_a_trial():
+    Path("slow.py").write_text("import time\ntime.sleep(0.5)\ndef f(point):\n    return 1\n")
+    (one,) = evaluate("slow.py:f", {}, limit_s=0.4)
+    assert one.loss == 1
+
+
 def test_more_trials_than_workers_wait_their_turn():
     made = evaluate(function("sphere"), *({"x": x} for x in range(20)), workers=3)
     assert [outcome.loss for outcome in made] == [x**2 for x in range(20)]
@@ -249,6 +294,8 @@ def test_a_target_that_cannot_be_loaded_ends_the_search_and_fails_no_trial(targe
     Path("broken.py").write_text("import os\nos._exit(9)\n")
     with ProcessEvaluator(target, 2) as evaluator, pytest.raises(ObjectiveError, match=message):
         outcomes(evaluator, Trial(0, {"x": 1}), Trial(1, {"x": 2}))
+    with ProcessEvaluator(target, 2) as evaluator, pytest.raises(ObjectiveError, match=message):
+        evaluator.load()
 
 
 @pytest.mark.parametrize("fault", ["os.kill(os.getpid(), signal.SIGKILL)", "raise MemoryError('full')"])

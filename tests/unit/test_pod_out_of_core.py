@@ -17,7 +17,7 @@ from distributed import Client, LocalCluster
 from podnas import artifacts
 from podnas.cluster.site import SiteConfig
 from podnas.config import PodConfig
-from podnas.reduction import cluster, gram, pod, snapshots
+from podnas.reduction import cluster, gram, krylov, pod, snapshots
 
 ROWS, COLUMNS = 40, 60
 
@@ -226,6 +226,50 @@ def test_enough_of_many_snapshots_eigenpairs_for_a_share_of_variance(monkeypatch
     np.testing.assert_allclose(found.variance, expected.variance, rtol=1e-9)
 
 
+def steep(weeks: int) -> xr.Dataset:
+    """40 patterns of decaying size and little noise on a grid with land."""
+    random = np.random.default_rng(0)
+    weekly = field(weeks, (15, 20))
+    ocean = np.where(np.isfinite(weekly.sst[0]), 1, np.nan)
+    series = random.normal(size=(weeks, 40)) * 5 * 0.7 ** np.arange(40)
+    values = 15 + np.tensordot(series, random.normal(size=(40, *ocean.shape)), 1) * ocean
+    values += 1e-3 * random.normal(size=values.shape)
+    return weekly.assign(sst=weekly.sst.copy(data=values.astype(np.float32)))
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("float64", 1e-12), ("float32", 1e-6)])
+def test_iteration_finds_the_leading_ranks_of_many_snapshots(monkeypatch, precision, tolerance):
+    weekly = steep(gram.WHOLE + 100)
+    expected = pod.fit(weekly, config(memory_gb=memory_gb(weekly, 200)))  # in tiles
+    monkeypatch.setattr(pod, "_summed", None)
+    found = pod.fit(weekly, config(precision=precision))
+    assert found.sizes["rank"] == pod.SHOWN
+    np.testing.assert_allclose(found.variance, expected.variance, rtol=tolerance)
+    np.testing.assert_allclose(found.spectrum, expected.spectrum, rtol=0, atol=tolerance)
+    assert found.captured_variance == pytest.approx(expected.captured_variance, rel=tolerance)
+    np.testing.assert_allclose(found["mean"], expected["mean"], rtol=1e-6)
+    np.testing.assert_allclose(found.modes, expected.modes, rtol=0, atol=100 * tolerance * np.nanmax(expected.modes))
+
+
+def test_a_flat_spectrum_is_left_to_the_gram_matrix():
+    values = np.random.default_rng(0).normal(size=(gram.WHOLE + 1, 2000))
+    assert krylov.leading(values, pod.SHOWN, 5, gram.WIDTH) is None
+    weekly = field(gram.WHOLE + 1, (15, 20))  # beyond eight patterns, noise alone
+    expected = pod.fit(weekly, config(memory_gb=memory_gb(weekly, 200)))
+    assert_same(pod.fit(weekly, config()), expected)
+
+
+def test_fewer_ranks_than_asked_for_come_with_zeros():
+    random = np.random.default_rng(0)
+    values = random.normal(size=(gram.WHOLE, 3)) @ random.normal(size=(3, 50))
+    found, vectors = krylov.leading(values, pod.SHOWN, 3, 20)
+    singular = np.linalg.svd(values - values.mean(axis=0), compute_uv=False)
+    np.testing.assert_allclose(found[:3], singular[:3] ** 2)
+    np.testing.assert_allclose(found[3:], 0, atol=1e-10 * found[0])
+    np.testing.assert_allclose(vectors.T @ vectors, np.eye(pod.SHOWN), atol=1e-12)
+    assert krylov.trace(values, 20) == pytest.approx((singular**2).sum())
+
+
 def test_products_and_centring_are_those_of_the_whole_matrix(monkeypatch):
     monkeypatch.setattr(gram, "PANEL", 7)
     monkeypatch.setattr(gram, "WIDTH", 13)
@@ -302,7 +346,7 @@ def test_a_worker_names_the_gap_that_it_finds(tmp_path, client):
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
     monkeypatch.setattr(cluster, "ANSWER_SECONDS", 1)
     with (
-        pytest.raises(ValueError, match=r"no dask scheduler answers at pod.cluster tcp://127.0.0.1:9; start one"),
+        pytest.raises(ValueError, match=r"at pod\.cluster tcp://127\.0\.0\.1:9 \(.*start one .*tcp://host:port"),
         cluster.connect(config(cluster="tcp://127.0.0.1:9")),
     ):
         pass
@@ -324,3 +368,10 @@ def test_workers_on_slurm_are_what_the_site_has():
     assert (asked["queue"], asked["account"], asked["job_extra_directives"]) == ("long", "climate", ["--qos=high"])
     assert asked["python"] == sys.executable
     assert cluster.workers_asked_for(config(memory_gb=2.0), SiteConfig())["walltime"] == "02:00:00"
+
+
+@pytest.mark.parametrize("address", ["tcp://nohost", "foo://host:8786"])
+def test_an_address_of_another_form_names_the_form(address):
+    refused = pytest.raises(ValueError, match=r"pod\.cluster .*in the form tcp://host:port")
+    with refused, cluster.connect(config(cluster=address)):
+        pass

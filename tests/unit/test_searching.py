@@ -62,6 +62,9 @@ class Instant:
     def evaluator(self, engine, workers):
         return nullcontext(self)
 
+    def load(self):
+        """Nothing is to be loaded."""
+
     def submit(self, trial):
         self.waiting.append(trial)
 
@@ -127,3 +130,14 @@ def test_the_end_tells_how_busy_workers_were_and_that_time_was_over(capfd):
     report.finish(2, stopped=True)
     shown = " ".join(capfd.readouterr().err.split())
     assert "1 trials in 10 s, 2 workers 25 % busy; stopped by search.time_limit_minutes after 2 of 10 trials" in shown
+
+
+def test_more_trials_than_were_asked_for_are_never_counted_beyond_the_total(capfd):
+    """As of ranks, each of which began one while the others' news was on its way, or of a log with more."""
+    report = Report("search short", 1, "loss", str)
+    for number in range(3):
+        report(Outcome(Trial(number, {}), 1.0 - number), kept=number == 0)
+    report.finish(workers=2, stopped=True)
+    told = capfd.readouterr().err
+    assert [line.split()[2] for line in told.splitlines()[:3]] == ["1/1", "2/2", "3/3"]
+    assert "stopped by" not in told

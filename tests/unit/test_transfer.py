@@ -134,6 +134,16 @@ def test_the_better_group_is_told_and_so_are_baselines_that_are_beaten():
     assert set(found["from_best_baseline"]["random"]) == {"26", "52", "104"}
 
 
+def test_pooled_skill_counts_modes_by_their_errors():
+    """Mode 1 (sigma 3) misses one of four weeks by 1, mode 2 (sigma 1) none: 1 - 9·1 / (9·4 + 1·4)."""
+    truth = np.array([1.0, -1.0, 1.0, -1.0])[:, None, None] * np.ones((1, 1, 2))
+    forecast = truth.copy()
+    forecast[0, 0, 0] = 0.0
+    found = verified.score(forecast, truth, np.zeros((4, 1, 2)), np.array([3.0, 1.0]))
+    assert found["pooled_by_lead"] == pytest.approx([1 - 9 / 40])
+    assert found["by_lead"] == pytest.approx([(0.75 + 1) / 2])
+
+
 def test_a_short_record_has_intervals_of_some_width():
     found = study(weeks=20)["from_best_baseline"]["random"]
     assert set(found) == {"26", "52", "104"}
@@ -149,6 +159,9 @@ def test_the_page_has_every_forecast_and_no_minus_zero():
         assert text.count(f"| {name}") == 2 + (name[0] == "`")
     assert "-0.000 " not in text.split("## Groups")[0]
     assert "Worse in skill_clim than: none" in text
+    assert "pooled, lead 1" in text
+    damped = study()["test"]["baselines"]["damped_persistence"]["pooled_by_lead"][0]
+    assert f"({damped:.3f})." in text
 
 
 def test_baselines_are_fitted_without_the_block_they_forecast(data):

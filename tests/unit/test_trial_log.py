@@ -16,7 +16,7 @@ import pytest
 from podnas.config import SearchConfig
 from podnas.networks.space import architecture_space
 from podnas.search import build, driver, log
-from podnas.search.log import TrialLog, table
+from podnas.search.log import Kept, TrialLog, table
 from podnas.search.protocol import Outcome, Trial
 
 CONFIG = SearchConfig(trials=12, population=4, sample=2, two_step={"fraction": 0.5, "top": 0.25})
@@ -38,6 +38,9 @@ class Immediate:
         self.loss, self.random = loss, random
         self.waiting: list[Trial] = []
         self.most = 0
+
+    def load(self, timeout_s: float | None = None) -> bool:
+        return True
 
     def submit(self, trial: Trial) -> None:
         self.waiting.append(trial)
@@ -99,6 +102,65 @@ def test_trials_do_not_depend_on_which_worker_is_faster(tmp_path, lanes):
     assert trials(first) != trials(run(tmp_path / "serial.jsonl"))
 
 
+@pytest.mark.parametrize("lanes", [1, 4])
+def test_a_trial_that_kills_its_process_fails_after_three_tries_and_no_other_with_it(tmp_path, lanes):
+    path = tmp_path / "log.jsonl"
+
+    def deadly(trial: Trial) -> float:
+        if trial.number == 7:
+            raise Killed
+        return evaluate(trial)
+
+    for _ in range(log.TRIES):
+        with pytest.raises(Killed):
+            run(path, deadly, lanes=lanes, random=np.random.default_rng(0))
+    outcomes = {outcome.trial.number: outcome for outcome in run(path, deadly, lanes=lanes)}
+    assert "begun 3 times and never finished" in outcomes[7].error
+    assert {number for number, outcome in outcomes.items() if outcome.loss is None} == {3, 5, 7}
+    # and for good
+    again = run(path, lambda _: pytest.fail("made again"), lanes=lanes)
+    assert trials(again) == trials(list(outcomes.values()))
+
+
+def test_what_was_interrupted_three_times_is_made_all_the_same(tmp_path):
+    undisturbed = run(tmp_path / "one.jsonl", lanes=4)
+
+    def interrupted(trial: Trial) -> float:
+        raise KeyboardInterrupt
+
+    for _ in range(log.TRIES):
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "two.jsonl", interrupted, lanes=4)
+    assert trials(run(tmp_path / "two.jsonl", lanes=4)) == trials(undisturbed)
+
+
+def two_trials(written: TrialLog) -> None:
+    with written.releasing():
+        written.begin([Trial(0, {})])
+        written.append(Outcome(Trial(0, {}), 0.5))
+        written.begin([Trial(1, {})])
+
+
+@pytest.mark.parametrize(("write", "tries", "finished"), [(1, {0: 0}, []), (2, {}, [0]), (3, {1: 0}, [0])])
+def test_an_interruption_while_the_disk_is_waited_for_loses_no_line_that_was_written(
+    tmp_path, monkeypatch, write, tries, finished
+):
+    written = TrialLog(tmp_path / "log.jsonl", IDENTITY)
+    written.read()
+    calls = iter(range(1, 10))
+
+    def interrupt(_: int) -> None:
+        if next(calls) == write:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(log.os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        two_trials(written)
+    kept = written.read_kept()
+    assert [outcome.trial.number for outcome in kept.outcomes] == finished
+    assert kept.tries == tries
+
+
 def test_what_finished_before_its_turn_survives_a_kill(tmp_path):
     undisturbed = run(tmp_path / "one.jsonl", lanes=4)
     made: list[int] = []
@@ -150,9 +212,17 @@ def test_a_damaged_line_is_named(tmp_path):
 def test_an_edited_log_is_refused(tmp_path):
     path = tmp_path / "log.jsonl"
     run(path)
-    path.write_text(path.read_text().replace('"identity"', '"96"', 1))
-    with pytest.raises(ValueError, match="is not what this search asks for"):
-        run(path)
+    begun, finished = path.read_text().splitlines(keepends=True)[1:3]
+    assert '"begun"' in begun
+    for edited in (finished, begun):
+        whole = path.read_text()
+        path.write_text(whole.replace(edited, edited.replace('"identity"', '"96"', 1)))
+        assert path.read_text() != whole
+        if edited is begun:  # as if the trial had been under way at a kill
+            path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
+        with pytest.raises(ValueError, match="is not what this search asks for"):
+            run(path)
+        path.write_text(whole)
 
 
 def test_the_table_tells_steps_parents_and_failures(tmp_path):
@@ -236,6 +306,8 @@ class Disk:
 
 
 def test_fifty_kills_in_the_middle_of_a_line_change_nothing(tmp_path, monkeypatch):
+    # it is the disk that kills here, not a trial
+    monkeypatch.setattr(log, "TRIES", 1000)
     whole = build.build(architecture_space(), CONFIG)
     undisturbed = run(tmp_path / "one.jsonl", lanes=3, search=whole)
     random = np.random.default_rng(0)
@@ -253,7 +325,8 @@ def test_fifty_kills_in_the_middle_of_a_line_change_nothing(tmp_path, monkeypatc
                     assert log.read_file(path)[: len(before)] == before
         assert trials(resumed) == trials(undisturbed)
         assert search.state() == whole.state()
-        assert Counter(outcome.trial.number for outcome in log.read_file(path)) == dict.fromkeys(range(15), 1)
+        finished = [record.trial.number for record in log.read_file(path) if isinstance(record, Outcome)]
+        assert Counter(finished) == dict.fromkeys(range(15), 1)
 
 
 def test_a_full_disk_is_said_clearly_and_leaves_no_half_line(tmp_path, monkeypatch):
@@ -319,6 +392,13 @@ def test_a_disk_that_takes_a_few_bytes_at_a_time_gets_whole_lines(tmp_path, monk
     outcome = Outcome(Trial(0, {"a": 1}), 0.5)
     written.append(outcome)
     assert written.read() == [outcome]
+
+
+def test_trials_that_were_given_up_are_no_progress():
+    outcomes = [Outcome(Trial(0, {}), 0.5), Outcome(Trial(1, {}), None, "MemoryError")]
+    given_up = Kept(tries={2: log.TRIES}).given_up(Trial(2, {}))
+    assert given_up is not None
+    assert Kept([*outcomes, given_up]).evaluated() == 2
 
 
 def rank(folder: Path, number: int) -> TrialLog:

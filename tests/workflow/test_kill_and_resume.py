@@ -27,6 +27,11 @@ def logged(folder: Path) -> bytes:
     return content
 
 
+def finished(folder: Path) -> int:
+    """Trials that have ended."""
+    return logged(folder).count(b'{"trial": ')
+
+
 def start(folder: Path) -> subprocess.Popen[bytes]:
     with (folder / "killed.log").open("wb") as log:
         return subprocess.Popen(
@@ -37,7 +42,7 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
 def wait_for_trials(folder: Path, count: int, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
-        if logged(folder).count(b"\n") > count:
+        if finished(folder) >= count:
             return
         assert process.poll() is None, (folder / "killed.log").read_text()[-3000:]
         time.sleep(0.1)
@@ -67,12 +72,11 @@ def test_killed_twice_a_run_ends_with_the_trials_of_an_undisturbed_one(tiny, tmp
     everything = start(folder)
     wait_for_trials(folder, 1, everything)
     kill_all(everything)
-    before = logged(folder)
-    finished = before.count(b"\n") - 1
+    before, so_far = logged(folder), finished(folder)
 
     # the second time Snakemake alone is killed: its jobs end by themselves, its lock is cleared
     alone = start(folder)
-    wait_for_trials(folder, finished + 1, alone)
+    wait_for_trials(folder, so_far + 1, alone)
     alone.kill()
     alone.wait()
 

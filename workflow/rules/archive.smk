@@ -36,7 +36,7 @@ if EXPERIMENT.source.kind == "daymet_twin":
     rule daymet_twin:
         input:
             # real coefficients and mask, where the data folder has them
-            **daymet_at_hand(),
+            **daymet_files.at_hand(archives.data_folder()),
             table="resources/sst_twin.nc",
         output:
             file=ARCHIVE.template,
@@ -54,7 +54,11 @@ if EXPERIMENT.source.kind == "daymet_twin":
             runtime=minutes,
             work=work,
         params:
-            config=section("source"),
+            # a year more leaves the others as they are
+            config=lambda wildcards: {
+                **section("source", "kind", "variable", "residual_seed", "rows", "columns"),
+                "years": [int(wildcards.year)] * 2,
+            },
             code=code("daymet_twin"),
         script:
             "../scripts/daymet_twin.py"
@@ -78,7 +82,10 @@ elif ARCHIVE.template is not None:
             runtime=minutes,
             work=work,
         params:
-            config=section("source"),
+            config=lambda wildcards: {
+                **section("source", "kind", "files", "download"),
+                "download_years": [int(wildcards.year)] * 2,
+            },
             code=code("download"),
         script:
             "../scripts/download.py"

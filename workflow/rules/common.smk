@@ -4,6 +4,7 @@ from podnas import config as podnas_config
 from podnas import artifacts, locks, provenance, windows
 from podnas.cluster import layout, left, limits, requests, site, slurm
 from podnas.data import archive as archives
+from podnas.data import daymet_files
 
 locks.guard(workflow.exec_mode.name)
 
@@ -26,6 +27,8 @@ ARCHIVE = archives.plan(EXPERIMENT.source, f"{RESULTS}/archive")
 
 SCHEDULER = layout.scheduler(workflow.resource_settings.default_resources)
 SITE = site.load() if SCHEDULER else site.SiteConfig()
+if SCHEDULER == "generic":
+    layout.check_scripts(SITE)
 # asked once, where jobs are submitted
 ASKED = SCHEDULER == "slurm" and workflow.exec_mode.name == "DEFAULT"
 REQUESTS = requests.Requests(
@@ -50,9 +53,9 @@ wildcard_constraints:
     protocol="|".join(PROTOCOLS),
 
 
-def section(name):
-    """One section of the configuration, and nothing else, as a rule's parameter."""
-    return getattr(EXPERIMENT, name).model_dump(mode="json")
+def section(name, *keys):
+    """One section of the configuration, or those of its keys that are named, and nothing else, as a rule's parameter."""
+    return getattr(EXPERIMENT, name).model_dump(mode="json", include=set(keys) or None)
 
 
 def code(script):
@@ -99,23 +102,9 @@ def coefficients_kind():
     """What the coefficients are, as every forecast and figure says."""
     if not RELEASED:
         return windows.PROJECTED
-    if EXPERIMENT.source.kind == "twin" or daymet_coefficients_are_real():
+    if EXPERIMENT.source.kind == "twin" or daymet_files.real_coefficients(archives.data_folder()):
         return "real, as released"
     return f"synthetic, of a seasonal model (seed {EXPERIMENT.source.residual_seed})"
-
-
-def daymet_at_hand():
-    """DayMet's real coefficients and mask, where the data folder has them."""
-    from podnas.data import synthetic_daymet  # imports much, which other experiments do without
-
-    return synthetic_daymet.at_hand(archives.data_folder())
-
-
-def daymet_coefficients_are_real():
-    """Whether they come from the data folder."""
-    from podnas.data import synthetic_daymet
-
-    return synthetic_daymet.real_coefficients(archives.data_folder())
 
 
 def stamp(protocol):

@@ -4,6 +4,7 @@ from podnas.data import products
 MASK_INPUT = {} if ARCHIVE.mask is None else {"mask": ARCHIVE.mask}
 
 if EXPERIMENT.field.by_year:
+    CHOSEN = EXPERIMENT.source, EXPERIMENT.field
     YEARS = products.years(ARCHIVE.files, EXPERIMENT.field)
     FIELD_INPUT = {"years": [f"{RESULTS}/field/coarse.{year}.nc" for year in YEARS]}
 
@@ -27,9 +28,10 @@ if EXPERIMENT.field.by_year:
             runtime=minutes,
             work=work,
         params:
-            config=section("field"),
-            source=section("source"),
-            part=lambda wildcards: products.part(YEARS, int(wildcards.year)),
+            # a year more, or a file less elsewhere, leaves this one as it is
+            config=lambda wildcards: products.settings(YEARS, int(wildcards.year), *CHOSEN)["field"],
+            source=lambda wildcards: products.settings(YEARS, int(wildcards.year), *CHOSEN)["source"],
+            part=lambda wildcards: products.part(YEARS, int(wildcards.year), EXPERIMENT.field),
             code=code("coarse"),
         script:
             "../scripts/coarse.py"
@@ -49,13 +51,13 @@ rule field:
         f"{RESULTS}/benchmarks/field.tsv"
     conda:
         "../../envs/podnas.yaml"
-    threads: 1
+    threads: 1 if EXPERIMENT.field.by_year else EXPERIMENT.resources.coarse_threads
     resources:
         mem_mb=memory,
         runtime=minutes,
     params:
         config=section("field"),
-        source=section("source"),
+        source=section("source", "variable", "ice", "joins"),
         code=code("field"),
     script:
         "../scripts/field.py"

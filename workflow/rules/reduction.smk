@@ -29,7 +29,7 @@ if EXPERIMENT.source.kind == "daymet_twin":
     # apart: the coefficients come from no field, so a changed archive file trains no network again
     rule daymet_coefficients:
         input:
-            **daymet_at_hand(),
+            **daymet_files.at_hand(archives.data_folder()),
         output:
             coefficients=f"{RESULTS}/released/coefficients.nc",
         log:

@@ -16,10 +16,7 @@ def main(
     part: field.Part,
     processes: int,
 ) -> None:
-    if processes == 1:
-        artifacts.write_field(output, field.build(files, mask, source, config, part))
-        return
-    with reading.pool(processes) as executor:
+    with reading.workers(processes, files) as executor:
         artifacts.write_field(output, field.build(files, mask, source, config, part, executor))
 
 

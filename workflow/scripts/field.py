@@ -5,15 +5,23 @@ from pathlib import Path
 
 from podnas import artifacts, provenance
 from podnas.config import FieldConfig, SourceConfig
-from podnas.data import field
+from podnas.data import field, reading
 
 
-def main(files: list[Path], mask: Path | None, output: Path, source: SourceConfig, config: FieldConfig) -> None:
-    artifacts.write_field(output, field.build(files, mask, source, config))
+def main(
+    files: list[Path],
+    mask: Path | None,
+    output: Path,
+    source: SourceConfig,
+    config: FieldConfig,
+    processes: int = 1,
+) -> None:
+    with reading.workers(processes, files) as executor:
+        artifacts.write_field(output, field.build(files, mask, source, config, executor=executor))
 
 
 def join(years: list[Path], output: Path, source: SourceConfig, config: FieldConfig) -> None:
-    with ExitStack() as opened:
+    with artifacts.streaming(), ExitStack() as opened:
         parts = [opened.enter_context(artifacts.open_field(year)) for year in years]
         artifacts.write_field(output, field.join(parts, source, config))
 
@@ -27,4 +35,5 @@ if __name__ == "__main__":
             join([Path(year) for year in snakemake.input.years], output, source, config)
         else:
             mask = Path(snakemake.input.mask) if snakemake.input.get("mask") else None
-            main([Path(file) for file in snakemake.input.files], mask, output, source, config)
+            files = [Path(file) for file in snakemake.input.files]
+            main(files, mask, output, source, config, snakemake.threads)

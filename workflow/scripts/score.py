@@ -64,7 +64,7 @@ def score_all(training: xr.Dataset, read: Mapping[str, xr.Dataset], test: Mappin
             method: standard.forward(one.forecast.values[one.period.values == period]) for method, one in read.items()
         }
         parts += [
-            coefficients.table(method, name, values, truth, forecast["climatology"])
+            coefficients.table(method, name, values, truth, forecast["climatology"], standard.scale)
             for method, values in forecast.items()
         ]
     return pd.concat(parts)

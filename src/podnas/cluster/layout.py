@@ -6,6 +6,7 @@ import math
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from podnas.cluster.site import SiteConfig
@@ -113,6 +114,16 @@ def scheduler(defaults: Mapping[str, Any] | None) -> str | None:
     if defaults is None or MARK not in defaults:
         return None
     return str(defaults[MARK].raw).strip("'\"")
+
+
+def check_scripts(site: SiteConfig, folder: Path = Path("profiles/generic")) -> None:
+    """Raise ValueError where the profile of other schedulers has no scripts for the site's."""
+    known = sorted(script.parent.name for script in folder.glob("*/submit"))
+    if site.scheduler not in known:
+        raise ValueError(
+            f"scheduler of the site file is {site.scheduler}, and {folder} has scripts for {', '.join(known)}; "
+            "choose one of them, or copy its folder and change the scripts"
+        )
 
 
 def search(site: SiteConfig, experiment: ExperimentConfig, scheduler: str | None) -> Search:

@@ -87,8 +87,9 @@ class SiteConfig(Section):
         "database that never stops; auto: squeue where it is good enough, else sacct",
     )
     poll_seconds: int = Field(10, ge=1, le=180, description="seconds between two questions, at first")
-    scheduler: Literal["sbatch", "qsub"] = Field(
-        "sbatch", description="--profile profiles/generic only: commands that the templates use"
+    scheduler: Label = Field(
+        "sbatch",
+        description="--profile profiles/generic only: folder in it with the scripts that submit, ask and cancel",
     )
     searches: SearchSite = SearchSite()
 

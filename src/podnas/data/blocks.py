@@ -24,9 +24,9 @@ def adder(factor: int) -> Callable[..., Any]:
 
     numbers (rows, columns): as stored; first, second mark missing ones; zero: of the type that a row of a block is
     summed in. weight (rows) float64: area of a cell; least (coarse rows) float64: area that a block needs.
-    To total and held (coarse rows, coarse columns), float64 and int, it adds scale x mean + offset and 1 where a block
-    has enough; it returns the least and the greatest of these means (infinite where there is none). Blocks at the last
-    rows and columns may reach beyond the grid.
+    To total and held (coarse rows, coarse columns), float64 and integers, it adds scale x mean + offset and 1 where a
+    block has enough; it returns the least and the greatest of these means (infinite where there is none). Blocks at the
+    last rows and columns may reach beyond the grid.
     """
     compiled.keep("blocks", Path(__file__))
 
@@ -60,6 +60,8 @@ def adder(factor: int) -> Callable[..., Any]:
                     total[block, column] += mean
                     held[block, column] += 1
                     lowest, highest = min(lowest, mean), max(highest, mean)
+                    if mean != mean:  # from infinite numbers of both signs
+                        lowest, highest = -np.inf, np.inf
         return lowest, highest
 
     return add

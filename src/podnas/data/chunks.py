@@ -1,7 +1,6 @@
 """Chunks of netCDF-4 files read as they lie on disk and inflated by zlib-ng, in half the time that zlib takes HDF5.
 
-For variables whose chunks hold one time step each and are deflated, shuffled or not: daily OISST, DayMet until 2019.
-What is laid out otherwise is left to HDF5.
+For variables that are deflated and nothing else but shuffled: OISST and DayMet. Others are left to HDF5.
 """
 
 from __future__ import annotations
@@ -27,32 +26,33 @@ Index = Sequence[int | slice]
 INTEGERS = {2: np.uint16, 4: np.uint32}  # by the bytes of a number
 
 
-def read(variable: h5py.Dataset, index: Index) -> Numbers | None:
-    """Numbers of `variable[index]` (integers, and slices of step 1) in this machine's order of bytes.
+def read(variable: h5py.Dataset, index: Index, out: Numbers) -> bool:
+    """Put `variable[index]` (integers, and slices of step 1) into `out`; each chunk of it is inflated once.
 
-    None where the layout is another, or a chunk was never written. OSError where a chunk is damaged.
+    `out`: what the slices leave, in this machine's order of bytes. False, and anything in `out`, where the layout is
+    another or a chunk was never written. OSError where a chunk is damaged.
     """
     filters = _filters(variable)
     if filters is None:
-        return None
+        return False
+    numbers = out[tuple(np.newaxis if isinstance(part, int) else slice(None) for part in index)]
     spans = [_span(part, length) for part, length in zip(index, variable.shape, strict=True)]
-    numbers = np.empty([stop - start for start, stop in spans], variable.dtype.newbyteorder("="))
     for place in itertools.product(*map(_starts, spans, variable.chunks)):
         chunk = _chunk(variable, place, "shuffle" in filters)
         if chunk is None:
-            return None
+            return False
         into, out_of = [], []
         for (start, stop), begin, length in zip(spans, place, variable.chunks, strict=True):
             first, last = max(start, begin), min(stop, begin + length)
             into.append(slice(first - start, last - start))
             out_of.append(slice(first - begin, last - begin))
         numbers[tuple(into)] = chunk[tuple(out_of)]
-    return numbers[tuple(0 if isinstance(part, int) else slice(None) for part in index)]
+    return True
 
 
 def _filters(variable: h5py.Dataset) -> set[str] | None:
     """Filters of a variable that can be read here, else None."""
-    if variable.chunks is None or variable.chunks[0] != 1 or variable.dtype.itemsize not in INTEGERS:
+    if variable.chunks is None or variable.dtype.itemsize not in INTEGERS:
         return None
     properties = variable.id.get_create_plist()
     codes = [properties.get_filter(number)[0] for number in range(properties.get_nfilters())]

@@ -14,6 +14,7 @@ from podnas.data.stored import Packing
 Floats = NDArray[np.floating[Any]]
 
 ROUNDING = 1e-9
+ALL = slice(None)
 
 
 class Mean:
@@ -24,7 +25,12 @@ class Mean:
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self.total = np.zeros(shape)
-        self.held = np.zeros(shape, np.int32)
+        self.held = np.zeros(shape, np.uint8)
+
+    def merge(self, other: Mean) -> None:
+        """Add the days of another mean."""
+        self.total += other.total
+        self.held += other.held
 
     def result(self, least_days: int) -> NDArray[np.float32]:
         """Mean of the days of each cell; NaN where fewer than `least_days` have a value."""
@@ -49,20 +55,30 @@ class Blocks:
         """An empty mean of this shape."""
         return Mean((len(self.least), -(-self.columns // self.factor)))
 
-    def add(self, numbers: NDArray[Any], packed: Packing, mean: Mean) -> tuple[float, float]:
-        """Add a day (rows, columns) to a mean; least and greatest of its coarse values, infinite where it has none."""
+    @property
+    def spans(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """First and last-plus-one row of the grid that each row of coarse cells is made of."""
+        begins = self.factor * np.arange(len(self.least))
+        return begins, np.minimum(begins + self.factor, len(self.weight))
+
+    def add(self, numbers: NDArray[Any], packed: Packing, mean: Mean, rows: slice = ALL) -> tuple[float, float]:
+        """Add a day to a mean; least and greatest of its coarse values, infinite where it has none.
+
+        numbers: of the rows of the grid that the coarse `rows` are made of, all columns.
+        """
         first, second = packed.missing
+        begins, ends = (span[rows] for span in self.spans)
         found: tuple[float, float] = blocks.adder(self.factor)(
             np.ascontiguousarray(numbers),
             first,
             second,
             _zero(numbers.dtype),
-            self.weight,
-            self.least,
+            self.weight[begins[0] : ends[-1]],
+            self.least[rows],
             packed.scale,
             packed.offset,
-            mean.total,
-            mean.held,
+            mean.total[rows],
+            mean.held[rows],
         )
         return found
 

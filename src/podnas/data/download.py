@@ -87,12 +87,13 @@ def run(
 ) -> list[Path]:
     """Put all items into a folder and return their paths, in order.
 
-    `verify`: read again what is here and compare it with its record. `no_network`: only look whether all is here.
+    `verify`: read again what is here and compare it with its record. `no_network`: only look whether all is here and
+    fits: its record, or where it has none, all that is read.
 
     ArtifactError names what is missing and why; all else has been downloaded by then.
     """
     if no_network or offline():
-        return [_at_hand(item, folder) for item in _none_missing(items, folder)]
+        return _at_hand(items, folder, verify)
     _make(folder)
     check_space(items, folder)
     login = login or Login()
@@ -147,11 +148,23 @@ def check_space(items: Iterable[Item], folder: Path) -> None:
 
 
 def summary(items: Sequence[Item], folder: Path) -> str:
-    """What is needed, what of it is here and what is missing, in a line each, for the user."""
-    missing = [item for item in items if _here(item, folder) is None]
-    size = sum(item.size or item.bytes_about for item in missing)
-    lines = [f"{len(items)} files needed, {len(items) - len(missing)} in {folder}, about {size / 1e9:.2f} GB to come"]
-    return "\n".join(lines + [item.addresses[0] for item in missing])
+    """What is needed, what of it is here and what is missing or does not fit, in a line each, for the user."""
+    wanted = [(item, fault) for item in items if (fault := _fault(item, folder)) is not None]
+    size = sum(item.size or item.bytes_about for item, _ in wanted)
+    lines = [f"{len(items)} files needed, {len(items) - len(wanted)} in {folder}, about {size / 1e9:.2f} GB to come"]
+    return "\n".join(lines + [item.addresses[0] + (f" ({fault})" if fault else "") for item, fault in wanted])
+
+
+def _fault(item: Item, folder: Path) -> str | None:
+    """Why a file must come: it is not here (nothing to say), or what does not fit; None where it need not."""
+    found = _here(item, folder)
+    if found is None:
+        return ""
+    try:
+        records.check_start(*found)
+    except ArtifactError as error:
+        return str(error)
+    return None
 
 
 def _warn_of_login(items: Sequence[Item], login: Login) -> None:
@@ -165,30 +178,35 @@ def _with_published(item: Item, known: Mapping[str, Any]) -> Item:
     return replace(item, size=size, checksum=checksum)
 
 
-def _none_missing(items: Sequence[Item], folder: Path) -> Sequence[Item]:
-    missing = [item for item in items if _here(item, folder) is None]
-    if missing:
+def _at_hand(items: Sequence[Item], folder: Path, verify: bool) -> list[Path]:
+    """The files of all items; ArtifactError tells which are missing and which do not fit."""
+    paths, missing, unfit = [], [], []
+    for item in items:
+        found = _here(item, folder)
+        if found is None:
+            missing.append(f"{item.name} ({item.addresses[0]})")
+            continue
+        try:
+            records.checked(*found, verify)
+        except ArtifactError as error:
+            unfit.append(str(error))
+        paths.append(found[1])
+    if missing or unfit:
+        told = [f"{len(missing)} of {len(items)} files are not in {folder}: {_some(missing)}"] if missing else []
+        told += [f"{len(unfit)} of {len(items)} files are there, but do not fit: {_some(unfit)}"] if unfit else []
         raise ArtifactError(
-            f"{len(missing)} of {len(items)} files are not in {folder}, and no server is asked (offline): "
-            f"{_some([f'{item.name} ({item.addresses[0]})' for item in missing])}; get them on a machine with a "
-            f"network, by the same command or by hand, and copy them there"
+            f"no server is asked (offline), and {'; '.join(told)}; get them on a machine with a network, by the same "
+            "command or by hand, and copy them there"
         )
-    return items
+    return paths
 
 
-def _here(item: Item, folder: Path) -> Path | None:
+def _here(item: Item, folder: Path) -> tuple[Item, Path] | None:
     """The file, or the preliminary one that stands in for it."""
     path = folder / item.name
     if path.is_file():
-        return path
+        return item, path
     return _here(item.stand_in, folder) if item.stand_in is not None else None
-
-
-def _at_hand(item: Item, folder: Path) -> Path:
-    found = _here(item, folder)
-    if found is None:
-        raise ArtifactError(f"{folder / item.name} is gone; get it again")
-    return found
 
 
 def _come(item: Item, folder: Path) -> int:

@@ -30,6 +30,7 @@ AXES = {
     "y": {"standard_name": "projection_y_coordinate", "units": "m", "axis": "Y"},
     "x": {"standard_name": "projection_x_coordinate", "units": "m", "axis": "X"},
 }
+DROPPED, NONE = "weeks_left_out", "none"  # attribute: incomplete weeks at the ends of the record
 MAPPING = "lambert_conformal_conic"
 SHOWN = 3
 
@@ -44,6 +45,20 @@ class Part:
     year: int | None = None
     first: bool = True
     last: bool = True
+
+
+@dataclass(frozen=True)
+class Weeks:
+    """Starts of weeks and first days after them, what each is read from, and the days that a mean needs.
+
+    dropped: incomplete weeks at the ends of the record, in words.
+    """
+
+    starts: Days
+    ends: Days
+    pieces: list[reading.Pieces]
+    least_days: int
+    dropped: list[str]
 
 
 def build(
@@ -61,18 +76,19 @@ def build(
     """
     variable = variables.variable(source.variable)
     found = headers.headers(files, source.variable, variable)
-    starts, weeks, least_days = _weeks(found, source, config, part)
-    job, rows, columns = _reading(found[0], _ocean(mask, found), variable, source, config, least_days)
-    values = np.empty((len(weeks), len(rows), len(columns)), "f4")
-    for place, week in enumerate(reading.read(job, weeks, executor)):
+    weeks = _weeks(found, source, config, part)
+    starts = weeks.starts
+    job, rows, columns = _reading(found[0], _ocean(mask, found), variable, source, config, weeks.least_days)
+    values = np.empty((len(starts), len(rows), len(columns)), "f4")
+    for place, week in enumerate(reading.read(job, weeks.pieces, executor)):
         values[place] = week
     cells = _check_gaps(values, starts, source.ice is not None)
     if mask is None and cells == values[0].size:
         LOG.warning("no mask is given and no cell has gaps: the box must be all ocean, or the files filled over land")
-    LOG.info("%d weeks, %s to %s, %d of %d cells", len(weeks), starts[0], starts[-1], cells, values[0].size)
+    LOG.info("%d weeks, %s to %s, %d of %d cells", len(starts), starts[0], starts[-1], cells, values[0].size)
     segment = weekly.segments(starts, source.joins, config.weeks == "of_year")
-    made = _dataset(values, starts, segment, variable, _grid(found[0], rows, columns))
-    return made.assign_attrs(_attributes(found, variable, source, config))
+    made = _dataset(values, weeks, segment, variable, _grid(found[0], rows, columns))
+    return made.assign_attrs(_attributes(found, variable, source, config) | {DROPPED: _listed(weeks.dropped)})
 
 
 def join(parts: Sequence[xr.Dataset], source: SourceConfig, config: FieldConfig) -> xr.Dataset:
@@ -99,9 +115,16 @@ def join(parts: Sequence[xr.Dataset], source: SourceConfig, config: FieldConfig)
     joined[name] = joined[name].where(_whole(parts, name, source.ice is not None))
     joined[name].attrs.update(first[name].attrs)
     files = f"{first.attrs['source'].rpartition('; files ')[0]}; {len(parts)} years, {starts[0]} to {starts[-1]}"
+    dropped = [part.attrs[DROPPED] for part in parts if part.attrs.get(DROPPED, NONE) != NONE]
     return joined.assign_attrs(
-        source=files, preliminary_files=int(sum(part.attrs["preliminary_files"] for part in parts))
+        source=files,
+        preliminary_files=int(sum(part.attrs["preliminary_files"] for part in parts)),
+        **{DROPPED: _listed(dropped)},
     )
+
+
+def _listed(dropped: Sequence[str]) -> str:
+    return ", ".join(dropped) or NONE
 
 
 def _refuse_other(first: xr.Dataset, part: xr.Dataset, dims: tuple[str, str]) -> None:
@@ -122,10 +145,10 @@ def _refuse_other(first: xr.Dataset, part: xr.Dataset, dims: tuple[str, str]) ->
 
 def _whole(parts: Sequence[xr.Dataset], name: str, icy: bool) -> xr.DataArray:
     """Cells with a value in every week of every year; others are refused, or with ice left out in all."""
-    masks = [part[name].notnull().all("time").compute() for part in parts]
-    whole = masks[0]
-    for mask, part in zip(masks, parts, strict=True):
-        differing = int((mask != masks[0]).sum())
+    first = whole = _held(parts[0], name)
+    for part in parts[1:]:
+        mask = _held(part, name)
+        differing = int((mask != first).sum())
         if differing and not icy:
             raise ValueError(
                 f"{differing} cell(s) have values in some years only (the year {part['time'].dt.year.values[0]} "
@@ -136,6 +159,11 @@ def _whole(parts: Sequence[xr.Dataset], name: str, icy: bool) -> xr.DataArray:
     return whole
 
 
+def _held(part: xr.Dataset, name: str) -> xr.DataArray:
+    """Cells with a value in every week of a year; its values are let go."""
+    return part[name].notnull().all("time").compute()
+
+
 def _ocean(mask: Path | None, found: Sequence[Header]) -> oisst.Ocean | None:
     if mask is None:
         oisst.check_unmasked(found)
@@ -143,10 +171,8 @@ def _ocean(mask: Path | None, found: Sequence[Header]) -> oisst.Ocean | None:
     return oisst.read_mask(mask, found[0])
 
 
-def _weeks(
-    found: Sequence[Header], source: SourceConfig, config: FieldConfig, part: Part
-) -> tuple[Days, list[reading.Pieces], int]:
-    """Starts of the weeks, the files and time steps that each is made of, and the snapshots that a mean needs."""
+def _weeks(found: Sequence[Header], source: SourceConfig, config: FieldConfig, part: Part) -> Weeks:
+    """The weeks of a part of the record."""
     days = np.concatenate([header.days for header in found])
     files = np.repeat(np.arange(len(found)), [len(header.days) for header in found])
     steps = np.concatenate([np.arange(len(header.days)) for header in found])
@@ -166,10 +192,18 @@ def _weeks(
         days, files, steps = days[inside], files[inside], steps[inside]
     if not daily:
         weekly.segments(days, source.joins)  # refuse a broken record before reading it
-        return days, [[(found[file], [step])] for file, step in zip(files, steps, strict=True)], 1
+        pieces: list[reading.Pieces] = [[(found[file], [step])] for file, step in zip(files, steps, strict=True)]
+        own = list(np.arange(len(days))[:, np.newaxis])
+        return Weeks(days, weekly.ends(days, days, own), pieces, 1, [])
     starts, places = weekly.weeks(days, config, (part.first, part.last))
     weekly.segments(starts, source.joins, config.weeks == "of_year")
-    return starts, [_pieces(found, files[held], steps[held]) for held in places], config.least_days
+    return Weeks(
+        starts=starts,
+        ends=weekly.ends(starts, days, places),
+        pieces=[_pieces(found, files[held], steps[held]) for held in places],
+        least_days=config.least_days,
+        dropped=weekly.dropped(days, starts, config),
+    )
 
 
 def _chosen(days: Days, config: FieldConfig) -> NDArray[np.bool_]:
@@ -286,13 +320,13 @@ def _grid(header: Header, rows: Floats, columns: Floats) -> xr.Dataset:
 
 def _dataset(
     values: NDArray[np.float32],
-    starts: Days,
+    weeks: Weeks,
     segment: NDArray[np.int32],
     variable: variables.Variable,
     cells: xr.Dataset,
 ) -> xr.Dataset:
-    time = starts.astype("datetime64[ns]")
-    bounds = np.stack([time, time + weekly.WEEK.astype("m8[ns]")], axis=1)
+    time = weeks.starts.astype("datetime64[ns]")
+    bounds = weekly.bounds(weeks.starts, weeks.ends)
     mapping = {"grid_mapping": MAPPING} if MAPPING in cells.coords else {}
     dims = cells["cell_area"].dims
     field = xr.Dataset(

@@ -37,8 +37,9 @@ class Header:
     """What a file holds, read without its values.
 
     axes: ('lat', 'lon'), rows and columns then in degrees, or ('y', 'x'), in m; stored_axes: their names in the file;
-    dims: dimensions of the variable as stored; days: datetime64[D], increasing. `assumed`: made from another file's
-    header and the date in the name, to be confirmed on reading.
+    dims: dimensions of the variable as stored; chunks: what is stored together along each (1: nothing is chunked);
+    days: datetime64[D], increasing; like: the file from whose header, and the date in its name, this one is made, to
+    be confirmed on reading.
     """
 
     path: Path
@@ -48,17 +49,24 @@ class Header:
     columns: Floats
     dims: tuple[str, ...]
     shape: tuple[int, ...]
+    chunks: tuple[int, ...]
     days: Days
     data_kind: str
     title: str
     product: str
     projection: Lambert | None = None
-    assumed: bool = False
+    like: Path | None = None
 
     def index(self, steps: slice, rows: slice, columns: slice) -> tuple[int | slice, ...]:
         """Index into the stored variable of some time steps and a rectangle of the grid."""
         chosen = {"time": steps, self.stored_axes[0]: rows, self.stored_axes[1]: columns}
         return tuple(chosen.get(dim, 0) for dim in self.dims)
+
+    @property
+    def together(self) -> tuple[int, int]:
+        """Time steps and rows that lie in a chunk."""
+        sizes = dict(zip(self.dims, self.chunks, strict=True))
+        return sizes["time"], sizes[self.stored_axes[0]]
 
     @property
     def order(self) -> tuple[int, ...]:
@@ -70,16 +78,20 @@ class Header:
 def headers(paths: Sequence[Path], stored: str, variable: Variable) -> list[Header]:
     """Headers of all files in order of their first day, on one grid, without overlap, of one product and kind of data.
 
-    Of files with a single day, whose names tell which, only the first is read; the others are confirmed when their
-    values are read. Of a day's final and preliminary file the final one is taken.
+    Of files with a single day, whose names tell which, the first, the middle and the last are read, so that an odd one
+    of them is told from two that agree; the others are confirmed when their values are read. Of a day's final and
+    preliminary file the final one is taken.
     """
     paths = products.final(paths)
     single = [path for path in paths if products.day(path) is not None]
     found = [_header(path, stored, variable) for path in paths if path not in set(single)]
     if single:
-        pattern = _header(single[0], stored, variable)
-        _check_day(pattern)
-        found += [pattern, *(_assumed(pattern, path) for path in single[1:])]
+        places = dict.fromkeys((0, len(single) // 2, len(single) - 1))
+        read = {single[place]: _header(single[place], stored, variable) for place in places}
+        for header in read.values():
+            _check_day(header)
+        pattern = next(iter(read.values()))
+        found += [read.get(path) or _assumed(pattern, path) for path in single]
     found.sort(key=lambda header: header.days[0])
     _refuse_mixed_grids(found)
     _refuse_overlaps(found)
@@ -108,6 +120,7 @@ def _header(path: Path, stored: str, variable: Variable) -> Header:
             columns=centres[columns],
             dims=tuple(map(str, data[stored].dims)),
             shape=data[stored].shape,
+            chunks=data[stored].encoding.get("chunksizes") or (1,) * data[stored].ndim,
             days=days,
             data_kind=str(data.attrs.get("data_kind", "real")),
             title=str(data.attrs.get("title", path.name)),
@@ -158,12 +171,12 @@ def _check_day(header: Header) -> None:
 
 def _assumed(pattern: Header, path: Path) -> Header:
     days = np.array([products.day(path)], "datetime64[D]")
-    return replace(pattern, path=path, days=days, assumed=True)
+    return replace(pattern, path=path, days=days, like=pattern.path)
 
 
 def confirm(header: Header, file: Stored, stored: str, variable: Variable) -> None:
     """Refuse an open file that is not what its name and another file's header made of it."""
-    path = header.path
+    path, like = header.path, header.like or header.path
     for name in (stored, "time", *header.stored_axes):
         if not file.holds(name):
             raise ValueError(f"{path} has no variable {name}; leave the file out or set source.variable")
@@ -171,20 +184,20 @@ def confirm(header: Header, file: Stored, stored: str, variable: Variable) -> No
     shape = tuple(file.variable(stored).shape)
     if shape != header.shape:
         raise ValueError(
-            f"{path}: {stored} has the shape {shape}, but the first file {header.shape}; {_leave_out(path)}"
+            f"{path}: {stored} has the shape {shape}, but in {like.name} {header.shape}; {_leave_out(path)}"
         )
     centres = [file.numbers(name, (slice(None),)) for name in header.stored_axes]
     how = grid.difference(header.axes, centres, (header.rows, header.columns))
     if how is not None:
-        raise ValueError(f"{path} is not on the grid of the first file: {how}; {_leave_out(path)}")
+        raise ValueError(f"{path} is not on the grid of {like.name}: {how}; {_leave_out(path)}")
     held = _day(path, file)
     if held != header.days[0]:
         raise ValueError(f"{path} is named for {header.days[0]}, but holds {held}; get the file again")
     product = products.product(path, lambda name: file.attribute(None, name, ""))
-    _refuse_mixture(header, replace(header, product=product))
+    _refuse_mixture(replace(header, path=like), replace(header, product=product))
     kind = str(file.attribute(None, "data_kind", "real"))
     if kind != header.data_kind:
-        raise ValueError(f"{path} holds {kind} data, the first file {header.data_kind} data; never mix them")
+        raise ValueError(f"{path} holds {kind} data, {like.name} {header.data_kind} data; never mix them")
 
 
 def _day(path: Path, file: Stored) -> np.datetime64:
@@ -209,7 +222,7 @@ def _leave_out(path: Path) -> str:
 
 def _refuse_mixed_grids(found: Sequence[Header]) -> None:
     """The grid that most files have is taken for the right one, so that the odd file is the one named."""
-    read = [header for header in found if not header.assumed]
+    read = [header for header in found if header.like is None]
     grids = Counter(map(_signature, read))
     usual = next(header for header in read if _signature(header) == grids.most_common(1)[0][0])
     for header in read:
@@ -235,18 +248,22 @@ def _refuse_overlaps(found: Sequence[Header]) -> None:
 
 
 def _refuse_mixtures(found: Sequence[Header]) -> None:
-    usual = Counter(header.data_kind for header in found).most_common(1)[0][0]
-    for header in found:
-        if header.data_kind != usual:
-            twin = header if header.data_kind != "real" else next(h for h in found if h.data_kind != "real")
+    """The product that most files are of is taken for the right one, as with grids."""
+    read = [header for header in found if header.like is None]
+    kind = Counter(header.data_kind for header in read).most_common(1)[0][0]
+    product = Counter(header.product for header in read).most_common(1)[0][0]
+    usual = next(header for header in read if header.product == product)
+    for header in read:
+        if header.data_kind != kind:
+            twin = header if header.data_kind != "real" else next(h for h in read if h.data_kind != "real")
             raise ValueError(f"{twin.path} is a synthetic twin and the other files are real; never mix them")
-        _refuse_mixture(found[0], header)
+        _refuse_mixture(usual, header)
 
 
-def _refuse_mixture(first: Header, header: Header) -> None:
-    if header.product != first.product:
+def _refuse_mixture(usual: Header, header: Header) -> None:
+    if header.product != usual.product:
         raise ValueError(
-            f"{header.path} is of the product {header.product}, but {first.path.name} of {first.product}: analyses of "
+            f"{header.path} is of the product {header.product}, but {usual.path.name} of {usual.product}: analyses of "
             "different versions are never joined, since the change would look like a change of climate; get all files "
             f"of one version, or leave those of the other out: source.exclude: [{header.path.name}]"
         )

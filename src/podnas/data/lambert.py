@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from podnas.data import grid
+
 Floats = NDArray[np.floating[Any]]
 TURNS = 8  # iterations of 7-9: each gains two digits and more
 
@@ -65,15 +67,16 @@ class Lambert:
     def cell_area(self, y: Floats, x: Floats) -> Floats:
         """Area (m2) on the ellipsoid of the cells around centres y, x (m), evenly spaced: side^2 / k^2 at the centre.
 
-        k: scale at the centre (15-4); it changes by less than 1 % over 10 km.
+        k: scale at the centre (15-4); it changes by less than 1 % over 10 km. ValueError where there is one row or one
+        column only, whose size is unknown.
         """
+        height, width = (abs(float(edges[1] - edges[0])) for edges in (grid.edges("y", y), grid.edges("x", x)))
         n, _, origin = self.cone
         down, across = np.meshgrid(y, x, indexing="ij")
         radius = np.hypot(across, origin - down)
         lat = np.radians(self.geographic(down, across)[0])
         k = radius * n / (self.semi_major_axis * self._m(lat))
-        side: float = abs(float(y[1] - y[0]) * float(x[1] - x[0]))
-        area: Floats = side / k**2
+        area: Floats = height * width / k**2
         return area
 
 

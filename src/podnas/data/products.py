@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from podnas.config import FieldConfig
+from podnas.config import FieldConfig, SourceConfig
 from podnas.data import weekly
 
 LOG = logging.getLogger(__name__)
@@ -68,9 +69,39 @@ def years(files: Sequence[str], config: FieldConfig) -> dict[int, tuple[str, ...
     return {number: tuple(held) for number, held in found.items()}
 
 
-def part(years: Mapping[int, object], year: int) -> dict[str, int | bool]:
-    """A year, and whether the record begins or ends with it: the fields of `field.Part`."""
-    return {"year": year, "first": year == min(years), "last": year == max(years)}
+def part(years: Mapping[int, Sequence[str]], year: int, config: FieldConfig) -> dict[str, int | bool]:
+    """A year, and whether the record begins or ends with it: the fields of `field.Part`.
+
+    A yearly file of weeks that begin anew each year shares no week with its neighbours, so it is a record of its own.
+    """
+    alone = config.weeks == "of_year" and all(day(Path(file)) is None for file in years[year])
+    return {"year": year, "first": alone or year == min(years), "last": alone or year == max(years)}
+
+
+def settings(
+    years: Mapping[int, Sequence[str]], year: int, source: SourceConfig, config: FieldConfig
+) -> dict[str, dict[str, Any]]:
+    """What the weekly field of a year depends on beside its files, by section: a change of anything else leaves it.
+
+    field.first and field.last count where they cut into the year's weeks, source.joins where they touch the year.
+    """
+    begin, end = _span(years[year], config, part(years, year, config))
+    cuts = {
+        "first": config.first if config.first and config.first > begin else None,
+        "last": config.last if config.last and config.last < end else None,
+    }
+    joins = tuple(join for join in source.joins if join.after >= begin and join.before <= end)
+    chosen = source.model_copy(update={"joins": joins}).model_dump(mode="json", include={"variable", "ice", "joins"})
+    return {"source": chosen, "field": config.model_copy(update=cuts).model_dump(mode="json")}
+
+
+def _span(files: Sequence[str], config: FieldConfig, part: Mapping[str, int | bool]) -> tuple[date, date]:
+    """First and last day that a week of a year may have; at an end of the record, also those that the files have."""
+    rest = timedelta(days=6 if config.weeks == "running" else 0)
+    begin, end = date(part["year"], 1, 1), date(part["year"], 12, 31) + rest
+    spans = [[date.fromisoformat(str(one)) for one in _days(Path(file))] for file in files]
+    begin = min(begin, *(span[0] for span in spans)) if part["first"] else begin
+    return begin, max(end, *(span[1] for span in spans)) if part["last"] else end
 
 
 def _merge_thin_ends(found: dict[int, list[str]], config: FieldConfig) -> None:
@@ -100,10 +131,18 @@ def _year(path: Path) -> int:
 
 
 def _inside(path: Path, own: int, config: FieldConfig) -> bool:
-    named = day(path)
-    first, last = (named, named) if named is not None else (np.datetime64(f"{own}-{end}", "D") for end in ENDS)
+    first, last = _days(path, own)
     late = config.first is None or last >= np.datetime64(config.first, "D")
     return bool(late and (config.last is None or first <= np.datetime64(config.last, "D")))
+
+
+def _days(path: Path, own: int | None = None) -> tuple[np.datetime64, np.datetime64]:
+    """First and last day that a file can hold by its name."""
+    named = day(path)
+    if named is not None:
+        return named, named
+    number = _year(path) if own is None else own
+    return np.datetime64(f"{number}-{ENDS[0]}", "D"), np.datetime64(f"{number}-{ENDS[1]}", "D")
 
 
 def _years(path: Path, own: int, config: FieldConfig) -> set[int]:

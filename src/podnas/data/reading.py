@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import chain, repeat
+from itertools import chain, groupby
 from multiprocessing import get_context
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from podnas.data import coarsen, grid, headers, remap, stored
+from podnas.data import bands, coarsen, grid, headers, remap, stored
 from podnas.data.headers import Header
 from podnas.data.variables import Variable
 
+LOG = logging.getLogger(__name__)
+
 Mask = NDArray[np.bool_]
 Pieces = Sequence[tuple[Header, Sequence[int]]]  # files of a week, and the time steps to be taken of each
+Day = tuple[int, Header, int]  # the week that it belongs to, its file, and its time step in that
 
 ICE = "ice"
-BLOCK_VALUES = 8_000_000  # numbers held at a time
-BATCH_WEEKS, BATCH_VALUES = 4, 50_000_000  # given to a worker at a time, at most; or one week
+BATCH_UNITS, BATCH_VALUES = 4, 50_000_000  # weeks or chunks given to a worker at a time, at most; or one
+WORTH_BYTES = 400_000_000  # of files, about two seconds of one process: as long as others take to start
 # glibc gives megabytes back as soon as they are freed, and a worker asks for as many with the next file, page by page:
 # a third of its time
 KEEPS_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
@@ -46,47 +51,84 @@ class Reading:
     ice: float | None
     least_days: int
 
-    def weeks(self, weeks: Sequence[Pieces]) -> Iterator[NDArray[np.float32]]:
-        """Means of the days of each week (coarse rows, coarse columns), NaN where there is none.
+    def means(self, days: Sequence[Day]) -> list[tuple[int, coarsen.Mean]]:
+        """Weeks and the means of those of their days that are given (coarse rows, coarse columns).
 
-        A few days, or one large one, are held at a time at the resolution of the file. ArtifactError or ValueError name
-        the file that is damaged, or is not what its header or its name promise.
+        A band of the grid is held at a time at the resolution of the file. ArtifactError or ValueError name the file
+        that is damaged, or is not what its header or its name promise.
         """
+        found: dict[int, coarsen.Mean] = {}
+        kept = bands.Kept()
         with _OneFile(self) as files:
-            for pieces in weeks:
-                mean = self.target.mean()
-                for header, steps in pieces:
-                    for run in _runs(steps, BLOCK_VALUES // (len(self.box.rows) * len(self.box.columns))):
-                        self._add(files.opened(header), header, run, mean)
-                yield mean.result(self.least_days)
+            for header, run in self._runs(days):
+                for week, _ in run:
+                    found.setdefault(week, self.target.mean())
+                self._add(files.opened(header), header, run, found, kept)
+        return list(found.items())
 
-    def _add(self, file: stored.Stored, header: Header, steps: slice, mean: coarsen.Mean) -> None:
-        numbers, packed = self._read(file, self.name, header, steps)
-        if self.dry is not None:
-            np.copyto(numbers, packed.missing[0], where=self.dry)
-        if self.ice is not None:
-            np.copyto(numbers, packed.missing[0], where=self._icy(file, header, steps, self.ice))
-        for day in numbers:
-            lowest, highest = self.target.add(day, packed, mean)
-            if lowest <= highest:
-                self.variable.check_range(header.path, lowest, highest)
+    @property
+    def _shape(self) -> tuple[int, int]:
+        return len(self.box.rows), len(self.box.columns)
+
+    def _runs(self, days: Sequence[Day]) -> Iterator[tuple[Header, list[tuple[int, int]]]]:
+        """Weeks and steps of consecutive days of a file that are read together: of one chunk where it holds several."""
+        for _, group in groupby(days, key=lambda day: (day[1].path, _chunk(day))):
+            run: list[tuple[int, int]] = []
+            for week, header, step in group:
+                longest = bands.days_together(header, *self._shape)
+                if run and (step != run[-1][1] + 1 or len(run) == longest):
+                    yield header, run
+                    run = []
+                run.append((week, step))
+            yield header, run
+
+    def _add(
+        self,
+        file: stored.Stored,
+        header: Header,
+        run: Sequence[tuple[int, int]],
+        found: Mapping[int, coarsen.Mean],
+        kept: bands.Kept,
+    ) -> None:
+        steps, packed = slice(run[0][1], run[-1][1] + 1), file.packing(self.name)
+
+        def fill(rows: slice, numbers: NDArray[Any]) -> None:
+            self._read(file, self.name, header, steps, rows, numbers)
+            if self.dry is not None:
+                np.copyto(numbers, packed.missing[0], where=self.dry[rows])
+            if self.ice is not None:
+                np.copyto(numbers, packed.missing[0], where=self._icy(file, header, steps, rows, self.ice))
+
+        shape, first = (len(run), *self._shape), int(self.box.rows[0])
+        dtype, spans = file.dtype(self.name), self.target.spans
+        for numbers, coarse in bands.bands(header, first, shape, dtype, spans, fill, kept):
+            for day, (week, _) in zip(numbers, run, strict=True):
+                lowest, highest = self.target.add(day, packed, found[week], coarse)
+                if lowest <= highest:
+                    self.variable.check_range(header.path, lowest, highest)
 
     def _read(
-        self, file: stored.Stored, name: str, header: Header, steps: slice
-    ) -> tuple[NDArray[Any], stored.Packing]:
-        """The rectangle around the box, then its columns in order: netCDF reads scattered columns one by one."""
-        rows, columns = (slice(int(index.min()), int(index.max()) + 1) for index in (self.box.rows, self.box.columns))
-        numbers = file.numbers(name, header.index(steps, rows, columns)).transpose(header.order)
-        if numbers.shape[2] != len(self.box.columns) or (np.diff(self.box.columns) != 1).any():
-            numbers = numbers[:, :, self.box.columns - columns.start]
-        return numbers, file.packing(name)
+        self, file: stored.Stored, name: str, header: Header, steps: slice, rows: slice, out: NDArray[Any]
+    ) -> None:
+        """Put rows of the box into `out` (time, row, column)."""
+        first = int(self.box.rows[0])
+        columns = slice(int(self.box.columns.min()), int(self.box.columns.max()) + 1)
+        index = header.index(steps, slice(first + rows.start, first + rows.stop), columns)
+        if (np.diff(self.box.columns) == 1).all():
+            file.fill(name, index, out.transpose(np.argsort(header.order)))
+            return
+        # netCDF reads scattered columns one by one
+        out[...] = file.numbers(name, index).transpose(header.order)[:, :, self.box.columns - columns.start]
 
-    def _icy(self, file: stored.Stored, header: Header, steps: slice, limit: float) -> Mask:
+    def _icy(self, file: stored.Stored, header: Header, steps: slice, rows: slice, limit: float) -> Mask:
         if not file.holds(ICE):
             raise ValueError(
                 f"{header.path} has no variable {ICE}; unset source.ice, or take the publisher's daily files"
             )
-        numbers, packed = self._read(file, ICE, header, steps)
+        packed = file.packing(ICE)
+        shape = (steps.stop - steps.start, rows.stop - rows.start, len(self.box.columns))
+        numbers = np.empty(shape, file.dtype(ICE))
+        self._read(file, ICE, header, steps, rows, numbers)
         share = packed.scale * numbers + packed.offset
         held = (numbers != packed.missing[0]) & (numbers != packed.missing[1]) & np.isfinite(share)
         if (share[held] > 1 + coarsen.ROUNDING).any():
@@ -111,36 +153,78 @@ class _OneFile:
         return self.stack.__exit__(*problem)
 
     def opened(self, header: Header) -> stored.Stored:
-        """The file of a header; one that is assumed is confirmed."""
+        """The file of a header; one that is made from another's is confirmed."""
         if self.file is None or header.path != self.path:
             self.stack.close()
             self.path, self.file = header.path, self.stack.enter_context(stored.opened(header.path))
-            if header.assumed:
+            if header.like is not None:
                 headers.confirm(header, self.file, self.reading.name, self.reading.variable)
         return self.file
 
 
-def _runs(steps: Sequence[int], longest: int) -> Iterator[slice]:
-    """Runs of consecutive time steps, none longer than `longest` (at least 1)."""
-    first = 0
-    for place in range(1, len(steps) + 1):
-        if place == len(steps) or steps[place] != steps[place - 1] + 1 or place - first >= max(longest, 1):
-            yield slice(steps[first], steps[place - 1] + 1)
-            first = place
+def _chunk(day: Day) -> int | None:
+    """Which of several chunks of a file in time a day lies in; None where a chunk holds a day."""
+    _, header, step = day
+    days = header.together[0]
+    return step // days if days > 1 else None
 
 
 def read(reading: Reading, weeks: Sequence[Pieces], executor: Executor | None) -> Iterator[NDArray[np.float32]]:
-    """Weeks in order; on the workers of an executor (processes, or a cluster's), or here where there is none."""
-    if executor is None:
-        return reading.weeks(weeks)
-    of_a_week = len(reading.box.rows) * len(reading.box.columns) * max(sum(len(s) for _, s in week) for week in weeks)
-    together = max(1, min(BATCH_WEEKS, BATCH_VALUES // of_a_week))
-    batches = [weeks[first : first + together] for first in range(0, len(weeks), together)]
-    return chain.from_iterable(executor.map(_batch, repeat(reading, len(batches)), batches))
+    """Weeks in order (coarse rows, coarse columns); on the workers of an executor, or here where there is none.
+
+    Workers are processes, or a cluster's. NaN where there is no value.
+    """
+    _tell_repeated(weeks, reading)
+    shares = _shares(weeks, len(reading.box.rows) * len(reading.box.columns))
+    done = map(reading.means, shares) if executor is None else executor.map(reading.means, shares)
+    for _, parts in groupby(chain.from_iterable(done), key=itemgetter(0)):
+        mean, *others = (part for _, part in parts)
+        for other in others:  # a week whose days lie in several chunks
+            mean.merge(other)
+        yield mean.result(reading.least_days)
 
 
-def _batch(reading: Reading, weeks: Sequence[Pieces]) -> list[NDArray[np.float32]]:
-    return list(reading.weeks(weeks))
+def _tell_repeated(weeks: Sequence[Pieces], reading: Reading) -> None:
+    for header in (header for pieces in weeks for header, _ in pieces):
+        days, held = header.together[0], bands.days_together(header, len(reading.box.rows), len(reading.box.columns))
+        if days > held:
+            LOG.warning(
+                "%s has chunks of %d days, of which %d fit into memory: they are inflated %d times each; store the "
+                "file in smaller chunks (nccopy -c), or choose a box", header.path, days, held, -(-days // held)
+            )  # fmt: skip
+            return
+
+
+def _shares(weeks: Sequence[Pieces], cells: int) -> list[list[Day]]:
+    """Days that are read by one worker: those of some weeks, or of some chunks where these hold several days."""
+    days = [(week, *day) for week, pieces in enumerate(weeks) for day in _days(pieces)]
+    shares: list[list[Day]] = []
+    units = 0
+    for _, group in groupby(days, key=lambda day: (day[1].path, _chunk(day)) if _chunk(day) is not None else day[0]):
+        unit = list(group)
+        if not shares or units == BATCH_UNITS or (len(shares[-1]) + len(unit)) * cells > BATCH_VALUES:
+            shares.append([])
+            units = 0
+        shares[-1] += unit
+        units += 1
+    return shares
+
+
+def _days(pieces: Pieces) -> Iterator[tuple[Header, int]]:
+    return ((header, step) for header, steps in pieces for step in steps)
+
+
+@contextmanager
+def workers(processes: int, files: Sequence[Path]) -> Iterator[Executor | None]:
+    """Processes to read files on; None for this one alone, where it is through before others have started."""
+    size = sum(path.stat().st_size for path in files if path.exists())
+    if processes > 1 and size < WORTH_BYTES:
+        LOG.info("%d MB are read by one process: less than %d MB", size // 10**6, WORTH_BYTES // 10**6)
+    if processes == 1 or size < WORTH_BYTES:
+        yield None
+        return
+    with pool(processes) as executor:
+        yield executor
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,35 +21,63 @@ def kept(item: Item, output: Path, verify: bool) -> dict[str, Any] | None:
     """The record of a file that is here and fits it; None where it must be downloaded."""
     if not output.is_file():
         return None
-    record = _read(output)
-    if record is None:
-        return _found(item, output)
-    size = output.stat().st_size
-    if size != record["bytes"] or (item.size or size) != size:
-        fault = f"has {size} bytes, but {record['bytes']} came, and {item.size or 'as many'} are published"
-    elif verify and whole.digest(output, "sha256") != record["sha256"]:
-        fault = "has another SHA-256 than when it came"
-    else:
-        return record
-    LOG.warning("%s %s; it is downloaded again", output, fault)
-    return None
-
-
-def _found(item: Item, output: Path) -> dict[str, Any] | None:
-    """A record for a file without one, such as one that was copied here, if it is whole."""
-    size = output.stat().st_size
     try:
-        whole.check(output)
+        return checked(item, output, verify)
     except ArtifactError as error:
         LOG.warning("%s; it is downloaded again", error)
         return None
-    checksum = item.checksum
-    fits = checksum is None or whole.digest(output, checksum.algorithm) == checksum.value
-    if not fits or (item.size or size) != size:
-        LOG.warning("%s is not the file that is published; it is downloaded again", output)
+
+
+def checked(item: Item, output: Path, verify: bool) -> dict[str, Any]:
+    """The record of a file that is here, made where there is none; `verify`: also read the file and compare SHA-256.
+
+    ArtifactError where the file fits neither its record nor what is published, or has no record and is not whole.
+    """
+    record = _fitting(item, output)
+    if record is None:
+        return _found(item, output)
+    if verify and whole.digest(output, "sha256") != record["sha256"]:
+        raise ArtifactError(f"{output} has another SHA-256 than when it came")
+    return record
+
+
+def check_start(item: Item, output: Path) -> None:
+    """As `checked`, by what costs little: the size, and where there is no record the header."""
+    if _fitting(item, output) is None:
+        _check_published(item, output)
+        whole.check(output, values=False)
+
+
+def _fitting(item: Item, output: Path) -> dict[str, Any] | None:
+    """The record of a file of its size; None where there is no record."""
+    record = _read(output)
+    if record is None:
         return None
+    size = output.stat().st_size
+    if size != record["bytes"] or (item.size or size) != size:
+        published = f", and {item.size} are published" if item.size else ""
+        raise ArtifactError(f"{output} has {size} bytes, but {record['bytes']} came{published}")
+    return record
+
+
+def _check_published(item: Item, output: Path) -> None:
+    size = output.stat().st_size
+    if (item.size or size) != size:
+        raise ArtifactError(f"{output} is not the file that is published ({size} bytes, not {item.size})")
+
+
+def _found(item: Item, output: Path) -> dict[str, Any]:
+    """A record for a file without one, such as one that was copied here, if it is whole."""
+    _check_published(item, output)
+    whole.check(output)
+    checksum = item.checksum
+    if checksum is not None and whole.digest(output, checksum.algorithm) != checksum.value:
+        raise ArtifactError(f"{output} is not the file that is published (another {checksum.algorithm})")
     verified = ("netCDF, every compressed value", *([checksum.algorithm] if checksum else []))
-    return write(output, "found here", Received(verified, whole.digest(output, "sha256"), None, None))
+    received = Received(verified, whole.digest(output, "sha256"), None, None)
+    if os.access(output.parent, os.W_OK):
+        return write(output, "found here", received)
+    return _record(output, "found here", received)  # a folder that is read only: it is checked each time
 
 
 def _read(output: Path) -> dict[str, Any] | None:
@@ -63,7 +92,13 @@ def _read(output: Path) -> dict[str, Any] | None:
 
 
 def write(output: Path, origin: str, received: Received) -> dict[str, Any]:
-    record = {
+    record = _record(output, origin, received)
+    artifacts.write_json(_path(output), record)
+    return record
+
+
+def _record(output: Path, origin: str, received: Received) -> dict[str, Any]:
+    return {
         "file": output.name,
         "origin": origin,
         "sha256": received.sha256,
@@ -73,8 +108,6 @@ def write(output: Path, origin: str, received: Received) -> dict[str, Any]:
         "last_modified": received.last_modified,
         "retrieved": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    artifacts.write_json(_path(output), record)
-    return record
 
 
 def _path(output: Path) -> Path:

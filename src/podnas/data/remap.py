@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from podnas.data import grid
-from podnas.data.coarsen import ROUNDING, Mean
+from podnas.data.coarsen import ALL, ROUNDING, Mean
 from podnas.data.stored import Packing
 
 Floats = NDArray[np.floating[Any]]
@@ -37,20 +37,29 @@ class Remap:
         """An empty mean of the coarse shape."""
         return Mean((len(self.rows), len(self.columns)))
 
-    def add(self, numbers: NDArray[Any], packed: Packing, mean: Mean) -> tuple[float, float]:
-        """Add a day (rows, columns) to a mean; least and greatest of its coarse values, infinite where it has none."""
-        valid = (numbers != packed.missing[0]) & (numbers != packed.missing[1]) & np.isfinite(numbers)
-        area = self._overlap(valid.astype("f8"))
-        held = area >= self.least
-        sums = self._overlap(np.where(valid, numbers, 0).astype("f8"))
-        values = packed.scale * (sums[held] / area[held]) + packed.offset
-        mean.total[held] += values
-        mean.held[held] += 1
-        return float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
+    @property
+    def spans(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """First and last-plus-one row of the grid that each row of coarse cells is made of."""
+        places, starts = self.down.indices.astype(np.intp), self.down.indptr
+        return places[starts[:-1]], places[starts[1:] - 1] + 1
 
-    def _overlap(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        summed: NDArray[np.float64] = (self.down @ values) @ self.across
-        return summed
+    def add(self, numbers: NDArray[Any], packed: Packing, mean: Mean, rows: slice = ALL) -> tuple[float, float]:
+        """Add a day to a mean; least and greatest of its coarse values, infinite where it has none.
+
+        numbers: of the rows of the grid that the coarse `rows` are made of, all columns.
+        """
+        begins, ends = (span[rows] for span in self.spans)
+        down = self.down[rows, begins[0] : ends[-1]]
+        valid = (numbers != packed.missing[0]) & (numbers != packed.missing[1]) & (numbers == numbers)
+        area = (down @ valid.astype("f8")) @ self.across
+        held = area >= self.least[rows]
+        sums = (down @ np.where(valid, numbers, 0).astype("f8")) @ self.across
+        values = packed.scale * (sums[held] / area[held]) + packed.offset
+        if not np.isfinite(values).all():
+            return -np.inf, np.inf
+        mean.total[rows][held] += values
+        mean.held[rows][held] += 1
+        return float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
 
 
 def overlaps(rows: Floats, columns: Floats, size: float, least_valid_share: float, on_sphere: bool) -> Remap:
@@ -95,6 +104,16 @@ def _coarse_edges(edges: Floats, size: float) -> Floats:
 
 def _overlap(fine: Floats, coarse: Floats) -> Any:
     """Lengths that coarse intervals share with fine ones, sparse (coarse, fine); either may fall."""
-    low = np.maximum(np.minimum(fine[1:], fine[:-1]), np.minimum(coarse[1:], coarse[:-1])[:, None])
-    high = np.minimum(np.maximum(fine[1:], fine[:-1]), np.maximum(coarse[1:], coarse[:-1])[:, None])
-    return sparse.csr_array(np.clip(high - low, 0, None))
+    edges = np.unique(np.concatenate([fine, coarse]))
+    middle, lengths = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
+    held = [np.searchsorted(np.sort(axis), middle) - 1 for axis in (coarse, fine)]
+    sizes = [len(axis) - 1 for axis in (coarse, fine)]
+    inside = np.all([(number >= 0) & (number < size) for number, size in zip(held, sizes, strict=True)], axis=0)
+    # an axis that falls counts its intervals from the other end
+    places = [
+        (size - 1 - number if axis[0] > axis[-1] else number)[inside]
+        for axis, number, size in zip((coarse, fine), held, sizes, strict=True)
+    ]
+    overlap = sparse.csr_array((lengths[inside], tuple(places)), shape=tuple(sizes))
+    overlap.sum_duplicates()
+    return overlap

@@ -22,6 +22,7 @@ from podnas.data import chunks
 from podnas.data.files import AGAIN, DAMAGED, check
 
 Numbers = NDArray[Any]
+Index = tuple[int | slice, ...]
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,25 @@ class Stored:
             self.variables[name] = self.file[name]
         return self.variables[name]
 
-    def numbers(self, name: str, index: tuple[int | slice, ...]) -> Numbers:
+    def numbers(self, name: str, index: Index) -> Numbers:
         """Stored numbers, in this machine's order of bytes."""
         held = self.variable(name)
-        inflated = chunks.read(held, index) if isinstance(held, h5py.Dataset) else None
-        values = np.asarray(held[index]) if inflated is None else inflated
-        return values.astype(values.dtype.newbyteorder("="), copy=False)
+        pairs = zip(index, held.shape, strict=True)
+        shape = [len(range(*part.indices(length))) for part, length in pairs if isinstance(part, slice)]
+        out = np.empty(shape, self.dtype(name))
+        self.fill(name, index, out)
+        return out
+
+    def fill(self, name: str, index: Index, out: Numbers) -> None:
+        """Put stored numbers into `out`, an array of `dtype` or a view of one with the shape that the slices leave."""
+        held = self.variable(name)
+        if not (isinstance(held, h5py.Dataset) and chunks.read(held, index, out)):
+            out[...] = held[index]
+
+    def dtype(self, name: str) -> np.dtype[Any]:
+        """Type of the stored numbers, in this machine's order of bytes."""
+        native: np.dtype[Any] = np.dtype(self.variable(name).dtype).newbyteorder("=")
+        return native
 
     def attribute(self, name: str | None, attribute: str, default: Any = None) -> Any:
         """Text or number of an attribute of a variable, or of the file (None)."""
@@ -72,7 +86,7 @@ class Stored:
         return self.packings[name]
 
     def _packing(self, name: str) -> Packing:
-        dtype = np.dtype(self.variable(name).dtype).newbyteorder("=")
+        dtype = self.dtype(name)
         declared = [self.attribute(name, key) for key in ("_FillValue", "missing_value")]
         chosen = [value for value in declared if value is not None]
         if not chosen:

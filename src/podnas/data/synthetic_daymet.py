@@ -27,6 +27,7 @@ from scipy import fft, ndimage
 from podnas import artifacts
 from podnas.data import twin
 from podnas.data.archive import DAYMET_FILE
+from podnas.data.daymet_files import real_coefficients, real_mask
 from podnas.data.lambert import Lambert
 
 Floats = NDArray[np.float32]
@@ -41,7 +42,6 @@ DAYS = 365
 FILL = -9999.0
 STEP = 0.01  # precision of the published values
 EPOCH = np.datetime64("1950-01-01", "D")
-DATA_FILES = ("daymet_coefficients.npz", "daymet_10km_mask_flat.npy")
 REAL_YEARS = (2000, 2017)
 MODES = 20
 
@@ -102,6 +102,11 @@ LAYOUTS = (Layout((1, 1000, 1000), False), Layout((10, 300, 300), True))
 LAYOUT_CHANGED = 2020
 
 
+def layout_of(year: int) -> Layout:
+    """How the file of a year is stored."""
+    return LAYOUTS[year >= LAYOUT_CHANGED]
+
+
 @dataclass(frozen=True)
 class Part:
     """What a file covers: first and last-plus-one row and column of the 1 km grid, number of days from 1 January."""
@@ -139,7 +144,7 @@ def land(table: Path, data_folder: Path | None, seed: int) -> Land:
     """Draw modes and textures; read DayMet's real mask and coefficients where the data folder has them."""
     generator = np.random.default_rng(seed)
     lat, lon = Lambert().geographic(*_centres(_coarse(ROWS), _coarse(COLUMNS)))
-    coefficients, mask = (_at_hand(data_folder, name) for name in DATA_FILES)
+    coefficients, mask = real_coefficients(data_folder), real_mask(data_folder)
     wet = _real_mask(mask) if mask else _table_mask(table, lat, lon)
     return Land(
         seed=seed,
@@ -162,10 +167,6 @@ def _centres(rows: NDArray[Any], columns: NDArray[Any]) -> tuple[Metres, Metres]
     north: Metres = NORTH_M - CELL_M * rows[:, np.newaxis].astype("f8")
     east: Metres = WEST_M + CELL_M * columns[np.newaxis, :].astype("f8")
     return north, east
-
-
-def _at_hand(folder: Path | None, name: str) -> Path | None:
-    return folder / name if folder is not None and (folder / name).is_file() else None
 
 
 def _real_mask(path: Path) -> NDArray[np.bool_]:
@@ -230,17 +231,6 @@ def series(data_folder: Path | None, years: Iterable[int], seed: int) -> NDArray
             f"{path} has the years {known[0]} to {known[-1]}, not {outside[0]}; choose source.years within them"
         )
     return _real_coefficients(path)[[year - known[0] for year in wanted]]
-
-
-def real_coefficients(data_folder: Path | None) -> Path | None:
-    """The file of DayMet's real coefficients, where the data folder has it."""
-    return _at_hand(data_folder, DATA_FILES[0])
-
-
-def at_hand(data_folder: Path | None) -> dict[str, str]:
-    """The files of real coefficients and of the real mask that the data folder has: their paths by their names."""
-    found = {name: _at_hand(data_folder, name) for name in DATA_FILES}
-    return {name.partition(".")[0]: str(path) for name, path in found.items() if path is not None}
 
 
 def _seasonal(seed: int, year: int) -> NDArray[np.floating[Any]]:
@@ -356,16 +346,16 @@ def _begin(table: Path, data_folder: Path | None, seed: int) -> None:
 
 
 def _write_year(year: int, folder: Path, variable: str, part: Part, units: str) -> None:
-    model, layout = _MODEL[0], LAYOUTS[year >= LAYOUT_CHANGED]
+    model, held = _MODEL[0], layout_of(year)
     with (
         artifacts.replacing(folder / name(variable, year)) as temporary,
         netCDF4.Dataset(temporary, "w", format="NETCDF4_CLASSIC") as data,
     ):
         _describe(data, model, year)
-        _axes(data, part, units, layout)
+        _axes(data, part, units, held)
         _times(data, days_of(year, part.days))
-        stored, series = _stored(data, variable, part, layout), coefficients(model, year)
-        for days, rows, band in _bands(part, layout):
+        stored, series = _stored(data, variable, part, held), coefficients(model, year)
+        for days, rows, band in _bands(part, held):
             block = [values(model, year, day, variable, band, series[day]) for day in range(*days)]
             stored[days[0] : days[1], rows[0] : rows[1]] = np.stack(block)
 

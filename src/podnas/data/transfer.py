@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import logging
+import os
 import random
 import shutil
 import threading
@@ -268,15 +269,29 @@ def _cause(error: BaseException) -> str:
 def _alone(output: Path) -> Iterator[None]:
     """Keep a second process from the same file."""
     gate = output.with_name(f".{output.name}.lock")
-    with gate.open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ArtifactError(f"another process is downloading {output}; wait for it, then rerun") from None
+    with _locked(gate, output):
         try:
             yield
         finally:
             gate.unlink(missing_ok=True)
+
+
+@contextmanager
+def _locked(gate: Path, output: Path) -> Iterator[None]:
+    """Hold the lock of the file that stands at `gate` now: one that its last holder has removed locks nobody out."""
+    while True:
+        with gate.open("w") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ArtifactError(f"another process is downloading {output}; wait for it, then rerun") from None
+            try:
+                same = os.path.samestat(os.fstat(stream.fileno()), gate.stat())
+            except FileNotFoundError:
+                same = False
+            if same:
+                yield
+                return
 
 
 def _check_space(folder: Path, needed: int) -> None:

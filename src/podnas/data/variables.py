@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,11 @@ class Variable:
 
     def check_range(self, path: Path, lowest: float, highest: float) -> None:
         """Refuse block means that this variable cannot have."""
+        if math.isinf(lowest) or math.isinf(highest):
+            raise ValueError(
+                f"{path} holds infinite values (inf), which are no {self.long_name}; set them to the file's _FillValue "
+                "or to NaN, or get the file again"
+            )
         if self.units == "degree_Celsius" and highest > self.highest:
             raise ValueError(
                 f"{path} holds {highest:.1f}, which is Kelvin whatever its units attribute says; "
@@ -108,9 +114,17 @@ DAYMET = {
 }
 
 
+KNOWN = {SST.name: SST, **DAYMET}
+
+
 def variable(stored: str) -> Variable:
-    """The variable that has this name in the files; any name that is not DayMet's is sea surface temperature."""
-    return DAYMET.get(stored, SST)
+    """The variable that has this name in the files; ValueError for a name that podnas does not know."""
+    if stored not in KNOWN:
+        raise ValueError(
+            f"the variable {stored!r} is none that podnas knows: {', '.join(KNOWN)}; set source.variable to one of "
+            "them (where the files have it under another name, rename it there: ncrename -v)"
+        )
+    return KNOWN[stored]
 
 
 def of(dataset: xr.Dataset) -> Variable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -12,6 +13,8 @@ from podnas.config import FieldConfig, JoinConfig
 
 Days = NDArray[np.datetime64]
 Steps = NDArray[np.intp]
+
+LOG = logging.getLogger(__name__)
 
 WEEK = np.timedelta64(7, "D")
 DAY = np.timedelta64(1, "D")
@@ -35,8 +38,8 @@ def is_daily(days: Days) -> bool:
 def weeks(days: Days, config: FieldConfig, ends: tuple[bool, bool] = (True, True)) -> tuple[Days, list[Steps]]:
     """Starts of the weeks that daily input is averaged to, and the places in `days` of each.
 
-    A first or last week with fewer than config.least_days days is dropped where the record ends there (`ends`); any
-    other is an error, since a silent hole would shift every window.
+    A first or last week with fewer than config.least_days days is dropped, with a warning, where the record ends there
+    (`ends`); any other is an error, since a silent hole would shift every window.
     """
     starts = starts_of(days, config)
     held = np.flatnonzero(~np.isnat(starts))
@@ -44,9 +47,30 @@ def weeks(days: Days, config: FieldConfig, ends: tuple[bool, bool] = (True, True
     if not len(found):
         raise ValueError("no day lies in a week; widen field.first and field.last, or add files")
     kept = _drop_partial_ends(found, count, config.least_days, ends)
-    _refuse_thin_weeks(found[kept], count[kept], config.least_days)
+    _refuse_thin_weeks(found[kept], count[kept], config, days)
+    for left_out in dropped(days, found[kept], config):
+        LOG.warning("%s is left out: field.least_days is %d", left_out, config.least_days)
     places = [held[begin : begin + size] for begin, size in zip(first[kept], count[kept], strict=True)]
     return found[kept], places
+
+
+def dropped(days: Days, starts: Days, config: FieldConfig) -> list[str]:
+    """Weeks that some of the days lie in and that are not among `starts`, in words."""
+    found, count = np.unique(starts_of(days, config), return_counts=True)
+    lost = ~np.isin(found, starts) & ~np.isnat(found)
+    return [f"the week of {week} ({size} days)" for week, size in zip(found[lost], count[lost], strict=True)]
+
+
+def ends(starts: Days, days: Days, places: Sequence[Steps]) -> Days:
+    """First day after each week: seven days after its start, or later where it has the rest of the year."""
+    last = days[[held[-1] for held in places]]
+    after: Days = np.maximum(starts + WEEK, last + DAY)
+    return after
+
+
+def bounds(starts: Days, ends: Days) -> NDArray[np.datetime64]:
+    """Bounds of weeks (time, 2) as fields and coefficients have them."""
+    return np.stack([starts, ends], axis=1).astype("datetime64[ns]")
 
 
 def starts_of(days: Days, config: FieldConfig) -> Days:
@@ -85,14 +109,26 @@ def _drop_partial_ends(weeks: Days, count: NDArray[np.intp], least_days: int, en
     return slice(begin, end)
 
 
-def _refuse_thin_weeks(weeks: Days, count: NDArray[np.intp], least_days: int) -> None:
-    thin = np.flatnonzero(count < least_days)
+def _refuse_thin_weeks(weeks: Days, count: NDArray[np.intp], config: FieldConfig, days: Days) -> None:
+    thin = np.flatnonzero(count < config.least_days)
     if len(thin):
         shown = ", ".join(f"{weeks[k]} has {count[k]}" for k in thin[:SHOWN])
+        remedy = f"add the missing days, or set field.least_days to {count.min()} if that is enough"
+        if config.weeks == "running" and _lack_new_years_eve(weeks[thin], days).any():
+            remedy = "31 December is missing, as in the leap years of DayMet's files: set field.weeks: of_year"
         raise ValueError(
-            f"{len(thin)} week(s) inside the record have fewer days than field.least_days = {least_days}: the week of "
-            f"{shown}; add the missing days, or set field.least_days to {count.min()} if that is enough"
+            f"{len(thin)} week(s) inside the record have fewer days than field.least_days = {config.least_days}: the "
+            f"week of {shown}; {remedy}"
         )
+
+
+def _lack_new_years_eve(weeks: Days, days: Days) -> NDArray[np.bool_]:
+    """Which weeks lack a 31 December although the days before and after it are there."""
+    new_year = (weeks.astype("datetime64[Y]") + 1).astype("datetime64[D]")
+    eve, before = new_year - DAY, new_year - 2 * DAY
+    around = np.isin(before, days) & np.isin(new_year, days)
+    lacking: NDArray[np.bool_] = (new_year - weeks <= WEEK) & ~np.isin(eve, days) & around
+    return lacking
 
 
 def segments(starts: Days, joins: Sequence[JoinConfig], of_year: bool = False) -> NDArray[np.int32]:

@@ -67,6 +67,10 @@ class PopulationEvaluator:
         self.arrays: OrderedDict[tuple[float, float], Arrays] = OrderedDict()
         self.paused = Paused(PAUSED_BYTES)
 
+    def load(self, timeout_s: float | None = None) -> bool:
+        """Always ready: the engine has been chosen, and its libraries are loaded with the networks."""
+        return True
+
     def submit(self, trial: Trial) -> None:
         """Begin a trial."""
         settings = space.settings(trial.point, self.recipe.settings)

@@ -12,6 +12,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -124,9 +125,9 @@ class Job(BaseModel):
         """The log of one rank."""
         return TrialLog(log.rank_path(self.folder, rank), self.identity)
 
-    def algorithm(self, rank: int = 0, ranks: int = 1) -> Search:
+    def algorithm(self, rank: int = 0, ranks: int = 1, lost: AbstractSet[int] = frozenset()) -> Search:
         """The search of one rank."""
-        return build.build(space.search_space(self.search), self.search, rank, ranks, space.evolved())
+        return build.build(space.search_space(self.search), self.search, rank, ranks, space.evolved(), lost=lost)
 
 
 class Stop:
@@ -183,6 +184,7 @@ def run_in_time(job: Job, data: Data, started: float) -> list[Outcome]:
 
 def run(job: Job, data: Data) -> list[Outcome]:
     """Search to the end or to the deadline, on as many ranks as are configured; all finished trials by number."""
+    launch.interruptible()
     if job.search.ranks == 1:
         return _alone(job, data)
     job.folder.mkdir(parents=True, exist_ok=True)
@@ -191,7 +193,7 @@ def run(job: Job, data: Data) -> list[Outcome]:
     launch.mpiexec(
         job.search.ranks,
         [*COMMAND, str(file)],
-        finished=lambda: len(log.merge(job.folder).outcomes),
+        finished=lambda: log.merge(job.folder).evaluated(),
         complete=lambda: job.stop()() or decentralised.complete(job.algorithm(), log.merge(job.folder)),
     )
     return sorted(log.merge(job.folder).outcomes, key=lambda outcome: outcome.trial.number)
@@ -210,10 +212,13 @@ def run_rank(file: Path) -> None:
     kept = trial_log.read_all()
     exchange = launch.exchange(job.exchange, job.folder, kept, job.silent_s)
     report = Report(f"search {job.name}", build.trials(job.search), SCORE, _r2, shown=rank == 0)
-    search = job.algorithm(rank, ranks)
+    lost: set[int] = set()
+    search = job.algorithm(rank, ranks, lost)
     stop = job.stop()
     with data.evaluator(engines.named(job.engine), job.workers) as evaluator:
-        decentralised.run(search, evaluator, trial_log, exchange, kept, stop.hearing(report), job.search.lanes, stop)
+        decentralised.run(
+            search, evaluator, trial_log, exchange, kept, stop.hearing(report), job.search.lanes, stop, lost
+        )
     report.finish(ranks * job.workers, job.stopped())
     exchange.close()
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from podnas.parallel.exchange import Exchange, Gone, Idle, Message
 from podnas.search import log
 from podnas.search.driver import Evaluator, Report, Stop, checked, never
-from podnas.search.log import TRIES, Kept, TrialLog
+from podnas.search.log import Kept, TrialLog
 from podnas.search.numbers import Numbers
 from podnas.search.protocol import Outcome, Search, Trial
 
@@ -44,19 +44,22 @@ def run(
     report: Report,
     lanes: int = 1,
     stop: Stop = never,
+    lost: set[int] | None = None,
 ) -> Ended:
     """Run one rank's part of a search to its end; `kept` is what `trial_log.read_all` gave.
 
     Outcomes of earlier runs are told in the order they ended; trials that were under way are evaluated again by the
     rank that their number belongs to, the last of TRIES times with no other beside them, and are failed after it. Once
     `stop` says so, no trial is begun and those under way are waited for.
-    The others learn of the end, however it comes; closing the exchange is left to the caller.
+    The others learn of the end, however it comes; closing the exchange is left to the caller. In `lost`, which the
+    search may share, stand the ranks that have left or are silent.
     """
-    rank = _Rank(search, evaluator, trial_log, exchange, report, stop)
+    rank = _Rank(search, evaluator, trial_log, exchange, report, stop, set() if lost is None else lost)
     over = done = False
     try:
-        rank.resume(kept)
-        over = rank.work(lanes)
+        with trial_log.releasing():
+            rank.resume(kept)
+            over = rank.work(lanes)
         done = True
     finally:
         exchange.send([Gone(over, failed=not done)])
@@ -74,16 +77,23 @@ def complete(search: Search, kept: Kept) -> bool:
 
 class _Rank:
     def __init__(
-        self, search: Search, evaluator: Evaluator, trial_log: TrialLog, exchange: Exchange, report: Report, stop: Stop
+        self,
+        search: Search,
+        evaluator: Evaluator,
+        trial_log: TrialLog,
+        exchange: Exchange,
+        report: Report,
+        stop: Stop,
+        lost: set[int],
     ) -> None:
         self.search, self.evaluator, self.log, self.exchange = search, evaluator, trial_log, exchange
-        self.report, self.stop = report, stop
+        self.report, self.stop, self.lost = report, stop, lost
         self.outcomes: dict[int, Outcome] = {}  # that really ended, here or elsewhere
         self.kept: set[int] = set()
         self.told: set[int] = set()  # and those that were lost
         self.begun: dict[int, tuple[int, Trial]] = {}  # under way elsewhere, and on which rank
         self.again: deque[Trial] = deque()  # under way in an earlier run, and this rank's
-        self.suspects: deque[Trial] = deque()  # of these, those to be tried for the last time, each by itself
+        self.suspects: deque[Trial] = deque()  # those to be tried for the last time, each by itself
         self.under_way: set[int] = set()
         self.present = set(range(exchange.ranks)) - {exchange.rank}
         self.idle: dict[int, int] = {}  # outcomes that a rank with nothing to do knows
@@ -104,13 +114,10 @@ class _Rank:
         for trial in kept.running:
             if not numbers.owns(trial.number):
                 self.begun[trial.number] = (trial.number % self.exchange.ranks, trial)
-            elif kept.tries[trial.number] < TRIES - 1:
-                self.again.append(trial)
-            elif kept.tries[trial.number] < TRIES:
-                self.suspects.append(trial)
+            elif (failed := kept.given_up(trial)) is not None:
+                self._record(failed)
             else:
-                error = f"begun {kept.tries[trial.number]} times and never finished: its process was killed each time"
-                self._record(Outcome(trial, None, error))
+                (self.suspects if kept.last_try(trial) else self.again).append(trial)
 
     def work(self, lanes: int) -> bool:
         """Evaluate until there is nothing left to do, and return whether there is none for anybody."""
@@ -152,6 +159,7 @@ class _Rank:
             self.others_over |= message.over
             return
         self.present.add(rank)  # if it counted as lost, it does no longer
+        self.lost.discard(rank)
         if isinstance(message, Idle):
             self.idle[rank] = message.known
 
@@ -179,6 +187,8 @@ class _Rank:
         if rank not in self.present:
             return
         self.present.remove(rank)
+        self.lost.add(rank)
+        self.news = True  # the search may go on with what it had paused
         self.idle.pop(rank, None)
         records = log.read_file(log.rank_path(self.log.path.parent, rank))
         self._tell([record for record in records if isinstance(record, Outcome)])
@@ -203,13 +213,29 @@ class _Rank:
         if count <= 0 or self.stop():
             return
         trials = self._next(count)
-        if trials:
-            self.log.begin(trials)
-            self.exchange.send(trials)
+        if not trials:
+            return
+        numbers = {trial.number for trial in trials}
+        self.under_way |= numbers
+        if not self._load():
+            self.under_way -= numbers
+            return
+        self.log.begin(trials)
+        self.exchange.send(trials)
+        self.announced = None
         for trial in trials:
-            self.announced = None
-            self.under_way.add(trial.number)
             self.evaluator.submit(trial)
+
+    def _load(self) -> bool:
+        """Before the first trial is begun; the others are listened to, and given signs of life, meanwhile.
+
+        False where no trial may be begun any more by the time that they could be evaluated.
+        """
+        while not self.evaluator.load(LISTEN_S):
+            self._listen()
+            if self.stop():
+                return False
+        return True
 
     def _next(self, count: int) -> list[Trial]:
         if self.suspects:  # what was under way beside one that kills its rank must not fail with it

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from podnas.search import log
+from podnas.search.log import Record, Released
 from podnas.search.protocol import Outcome, Trial
 
 SILENT_S = 60.0  # a suggestion or a compilation may keep a rank from speaking for some seconds
@@ -36,7 +37,8 @@ class Gone:
     failed: bool = False
 
 
-Message = Trial | Outcome | Idle | Gone  # a trial: it is about to be evaluated
+# a trial: it is about to be evaluated; released: it is no longer, and its rank leaves
+Message = Trial | Outcome | Released | Idle | Gone
 Heard = tuple[int, Message]  # the rank that sent it
 
 
@@ -225,7 +227,7 @@ class FolderExchange:
             return None
         return sign if sign["run"] == self.run else None
 
-    def _read_log(self, other: int) -> list[Trial | Outcome]:
+    def _read_log(self, other: int) -> list[Record]:
         file = log.rank_path(self.folder, other)
         records, self.ends[file] = log.read_from(file, self.ends.get(file, 0))
         return records

@@ -4,6 +4,9 @@ MPICH's launcher (Hydra) kills all ranks when one of them is killed by a signal,
 what it starts is a guard, which does nothing but wait for its only child: the rank itself. If that is killed, the guard
 ends with an error and no signal, and the others go on; what the launcher then sends them (SIGUSR1) is ignored. A killed
 guard takes its rank with it, and the launcher the rest: `mpiexec` then starts those that remain again.
+
+Ctrl-C and SIGTERM end a search in good order: launchers pass them on to the guards, these to the ranks, and a rank that
+is interrupted releases its trials before it ends.
 """
 
 from __future__ import annotations
@@ -16,11 +19,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from types import FrameType
+from typing import Literal, NoReturn
 
 from podnas.parallel.exchange import SILENT_S, Alone, Exchange, FolderExchange
 from podnas.search.log import TRIES, Kept
@@ -41,6 +47,12 @@ PLACES = (
     ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
 )
 PR_SET_PDEATHSIG = 1
+# exit status of a rank that no other start can help. Launchers give the greatest of their ranks' or all bits of them:
+# joined with the 1 of a rank that failed in another way, it stays what it is
+HOPELESS = 65
+STOPS = (signal.SIGINT, signal.SIGTERM)
+WORDS_S = 5.0  # for the last words, after the launcher's end: what a dead one leaves behind may hold the pipe open
+STOP_S = 15.0  # that ranks are given to end in good order; schedulers kill 30 s after SIGTERM
 # starts after each other that finish no trial; one more than a trial that kills its rank is tried
 ATTEMPTS = TRIES + 1
 LINES = 20  # of the ranks' last words in an error
@@ -85,11 +97,28 @@ def guard() -> None:
     child = os.fork()
     if child == 0:
         end_with_parent(parent)
+        for number in STOPS:
+            signal.signal(number, _interrupt)
         return
+    for number in STOPS:
+        signal.signal(number, lambda number, _: os.kill(child, number))
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
     # a rank that has done its work and is stuck in the end of MPI is ended by its alarm
-    os._exit(0 if code == -signal.SIGALRM else min(abs(code), 1))
+    os._exit(0 if code == -signal.SIGALRM else code if code == HOPELESS else min(abs(code), 1))
+
+
+def interruptible() -> None:
+    """Have SIGTERM end this process in good order, as Ctrl-C does; for one that no guard stands before."""
+    if place()[1] == 1:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def _interrupt(_: int, __: FrameType | None) -> NoReturn:
+    """Only once: a rank may get the same signal from its guard and from the launcher, and more while it ends."""
+    for number in STOPS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def end_with_parent(parent: int) -> None:
@@ -109,8 +138,9 @@ def mpiexec(
     """Run `python arguments…` on so many ranks until they all end well, or until `complete` says that nothing is left.
 
     When they do not, those that remain are started again at once, one rank fewer each time and at least one; what they
-    do must therefore go on where it stopped. `finished` counts trials that are on the disk: where it stands still for
-    ATTEMPTS starts, ValueError is raised with the last words of the ranks.
+    do must therefore go on where it stopped. `finished` counts trials that are on the disk and were not given up.
+    ValueError is raised with the last words of the ranks where it stands still for ATTEMPTS starts, and at once where
+    one of them ended with status HOPELESS and something is left to do.
     """
     idle, count = 0, finished()
     while True:
@@ -120,6 +150,8 @@ def mpiexec(
         if complete():
             LOG.warning("the launcher of %d ranks ended with status %d, with nothing left to do", ranks, code)
             return
+        if code == HOPELESS:
+            raise ValueError("ranks cannot do what they are started for; their last words:\n" + "\n".join(words))
         before, count = count, finished()
         idle = 0 if count > before else idle + 1
         if idle == ATTEMPTS:
@@ -157,14 +189,25 @@ def _start(ranks: int, arguments: Sequence[str], environment: Mapping[str, str])
         preexec_fn=lambda: end_with_parent(parent),
     )
     words: deque[str] = deque(maxlen=LINES)
+    reader = threading.Thread(target=_pass_on, args=(process.stderr or (), words), daemon=True)
+    reader.start()
     try:
-        for line in process.stderr or ():
-            words.append(line.rstrip())
-            sys.stderr.write(line)
-            sys.stderr.flush()
-    except BaseException:
-        process.kill()
+        code = process.wait()
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_S)
         raise
     finally:
-        code = process.wait()
+        process.kill()
+        process.wait()
+        reader.join(WORDS_S)
     return code, list(words)
+
+
+def _pass_on(lines: Iterable[str], words: deque[str]) -> None:
+    """Write lines to the terminal as they come, and keep the last of them."""
+    for line in lines:
+        words.append(line.rstrip())
+        sys.stderr.write(line)
+        sys.stderr.flush()

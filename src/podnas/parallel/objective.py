@@ -36,14 +36,19 @@ Target = str | Sequence[str]
 
 READ_BYTES = 65_536
 GRACE_S = 1.0  # between the end of a process's socket and its own
+LOAD_S = 60.0  # that loading a target may take where trials have a shorter limit
 
 
 class ObjectiveError(ValueError):
     """An objective that cannot be evaluated at all, whatever the trial."""
 
+    exit_status = launch.HOPELESS
+
 
 class ProcessEvaluator:
     """Evaluates trials in `workers` processes, each at most `limit_s` seconds long (None: without limit).
+
+    Loading the target does not count; it may take as long as a trial, or LOAD_S where that is more.
 
     A target that is a string names a function, package.module:function or path/to/file.py:function. It is called as
     f(point, budget=…, share=…, seed=…, number=…, checkpoint=…) with those keywords that it takes, and returns a loss or
@@ -51,12 +56,19 @@ class ProcessEvaluator:
     object from its standard input and prints the result on its last line.
 
     The seed is the trial's own, drawn from `seed` and its number. `checkpoint` is a folder in `checkpoints` (None: not
-    offered), the same for a trial and those that continue its training. Where no process could load the target,
-    ObjectiveError is raised, since no trial could be evaluated; after that, one that cannot costs its trial only.
+    offered), the same for a trial and those that continue its training. Where no process could load the target, or it
+    is a function that does not take one of the keywords `needed` (worker.VARIED), ObjectiveError is raised, since no
+    trial could be evaluated; after that, one that cannot costs its trial only.
     """
 
     def __init__(
-        self, target: Target, workers: int, limit_s: float | None = None, seed: int = 0, checkpoints: Path | None = None
+        self,
+        target: Target,
+        workers: int,
+        limit_s: float | None = None,
+        seed: int = 0,
+        checkpoints: Path | None = None,
+        needed: Sequence[str] = (),
     ) -> None:
         if workers < 1:
             raise ValueError(f"workers is {workers}; at least one process has to evaluate")
@@ -65,10 +77,22 @@ class ProcessEvaluator:
         self.limit_s = limit_s
         self.seed = seed
         self.checkpoints = checkpoints
+        self.needed = list(needed)
         self.workers: list[_Worker | None] = [None] * workers
         self.loaded = False  # whether a process has ever loaded the target
         self.waiting: deque[Trial] = deque()
         self.done: deque[Outcome] = deque()
+
+    def load(self, timeout_s: float | None = None) -> bool:
+        """Whether a process has loaded the target; waits `timeout_s` seconds for the first (None: without limit)."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while not self.loaded:
+            left = None if deadline is None else deadline - time.monotonic()
+            first = self.workers[0] = self.workers[0] or _Worker(self.target, self.needed)
+            self._wait([first], left)
+            if left is not None and left <= 0:
+                break
+        return self.loaded
 
     def submit(self, trial: Trial) -> None:
         """Begin a trial, or let it wait for a free worker."""
@@ -113,7 +137,7 @@ class ProcessEvaluator:
             if one is None or one.ended():
                 if one is not None:
                     one.end()
-                one = self.workers[place] = _Worker(self.target)
+                one = self.workers[place] = _Worker(self.target, self.needed)
             trial = self.waiting.popleft()
             one.begin(trial, self._offer(trial))
 
@@ -140,7 +164,7 @@ class ProcessEvaluator:
             if not ready.isdisjoint(one.handles()):
                 self._hear(one)
             elif (over := one.left(self.limit_s)) is not None and over <= 0:
-                self._lose(one, f"took longer than the limit of {self.limit_s:g} s for a trial, and was ended")
+                self._lose(one, one.overdue(self.limit_s))
         self._dispatch()
 
     def _hear(self, one: _Worker) -> None:
@@ -190,11 +214,11 @@ class ProcessEvaluator:
 class _Worker:
     """One process, the socket to it and the trial that it evaluates."""
 
-    def __init__(self, target: str | list[str]) -> None:
+    def __init__(self, target: str | list[str], needed: list[str]) -> None:
         self.channel, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", worker.__name__, str(theirs.fileno()), json.dumps(target)],
+                [sys.executable, "-m", worker.__name__, str(theirs.fileno()), json.dumps(target), json.dumps(needed)],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # it is ended together with what it starts
@@ -202,6 +226,7 @@ class _Worker:
             )
         self.life = os.pidfd_open(self.process.pid)  # readable once the process has ended
         self.unread = b""
+        self.begun = time.monotonic()
         self.trial: Trial | None = None
         self.started: float | None = None  # of the trial; None until the target is loaded
 
@@ -218,10 +243,18 @@ class _Worker:
         return [self.channel.fileno(), self.life]
 
     def left(self, limit_s: float | None) -> float | None:
-        """Seconds that its trial may still take; None: any. Loading the target does not count."""
-        if limit_s is None or self.started is None:
+        """Seconds that its trial, or before it the loading of the target, may still take; None: any."""
+        if limit_s is None:
             return None
-        return self.started + limit_s - time.monotonic()
+        until = self.begun + max(limit_s, LOAD_S) if self.started is None else self.started + limit_s
+        return until - time.monotonic()
+
+    def overdue(self, limit_s: float | None) -> str:
+        """What to say of one that is over its limit."""
+        if self.started is None:
+            spent = time.monotonic() - self.begun
+            return f"it was not ready after {spent:.0f} s; a longer limit for trials gives it more"
+        return f"took longer than the limit of {limit_s:g} s for a trial, and was ended"
 
     def read(self) -> list[dict[str, Any]] | None:
         """Its answers so far, whole ones only; None where it ended or closed the socket."""

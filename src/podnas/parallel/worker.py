@@ -30,6 +30,11 @@ Call = Callable[[dict[str, Any]], object]  # what a trial offers: point, budget,
 
 # columns of the table of trials, which has one for each measure beside them
 TAKEN = frozenset({"number", "step", "parent", "continues", "budget", "share", "point", "error", "seconds", "ended"})
+# what a search varies that trains in part: a function that did not take it would train in full, and be believed
+VARIED = {
+    "budget": "share of a full training that asha and hyperband give each trial",
+    "share": "share of the data that the first of two steps gives each trial",
+}
 TAIL_BYTES = 65_536  # of a command's output, that its last line is looked for in
 
 
@@ -37,14 +42,14 @@ class CommandError(Exception):
     """A command that ended with another status than 0."""
 
 
-def main(descriptor: int, target: str | list[str]) -> None:
-    """Load the target, say so, and evaluate trials for ever."""
+def main(descriptor: int, target: str | list[str], needed: Sequence[str] = ()) -> None:
+    """Load the target, say so, and evaluate trials for ever; `needed`: keywords that a function has to take."""
     channel = socket.socket(fileno=descriptor)
     channel.set_inheritable(False)  # the parent sees the end of this process, not of its children
     offers: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(channel, offers), daemon=True).start()
     try:
-        call = command(target) if isinstance(target, list) else function(target)
+        call = command(target) if isinstance(target, list) else function(target, needed)
     except BaseException as error:  # a module may fail in any way
         _reply(channel, _failure(error))
         return
@@ -63,14 +68,18 @@ def evaluate(call: Call, offer: dict[str, Any]) -> dict[str, Any]:
     return {**result, "seconds": time.perf_counter() - started}
 
 
-def function(name: str) -> Call:
-    """A function named package.module:function or path/to/file.py:function; it gets the arguments that it takes."""
+def function(name: str, needed: Sequence[str] = ()) -> Call:
+    """A function named package.module:function or path/to/file.py:function; it gets the arguments that it takes.
+
+    Raises TypeError where it does not take one of those that are needed (VARIED).
+    """
     place, _, attribute = name.rpartition(":")
     module = _file_module(Path(place)) if place.endswith(".py") else importlib.import_module(place)
     if not callable(found := getattr(module, attribute, None)):
         functions = [key for key, value in vars(module).items() if inspect.isfunction(value)]
         raise AttributeError(f"{place} has no function {attribute}; it has {', '.join(functions) or 'none'}")
     taken = _keywords(found)
+    _check_taken(attribute, taken, needed)
 
     def call(offer: dict[str, Any]) -> object:
         point = offer.pop("point")
@@ -79,6 +88,17 @@ def function(name: str) -> Call:
         return found(point, **{key: value for key, value in offer.items() if taken is None or key in taken})
 
     return call
+
+
+def _check_taken(name: str, taken: set[str] | None, needed: Sequence[str]) -> None:
+    missing = [] if taken is None else [keyword for keyword in needed if keyword not in taken]
+    if missing:
+        told = " and ".join(f"`{keyword}`, the {VARIED[keyword]}" for keyword in missing)
+        example = ", ".join(f"{keyword}=1.0" for keyword in missing)
+        raise TypeError(
+            f"{name} does not take {told}; write def {name}(point, {example}) and train by it, or choose a search that "
+            "trains in full"
+        )
 
 
 def command(words: Sequence[str]) -> Call:
@@ -205,4 +225,4 @@ def _reply(channel: socket.socket, record: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), json.loads(sys.argv[2]))
+    main(int(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3]))

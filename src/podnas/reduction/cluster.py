@@ -41,10 +41,10 @@ def connect(config: PodConfig) -> Iterator[Client | None]:
     with _scheduler(config) as address:
         try:
             client = Client(address, timeout=ANSWER_SECONDS)  # type: ignore[no-untyped-call]
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, ValueError) as error:
             raise ValueError(
-                f"no dask scheduler answers at pod.cluster {config.cluster}; start one (dask scheduler), or leave "
-                "pod.cluster out to use this machine alone"
+                f"no dask scheduler answers at pod.cluster {config.cluster} ({error}); start one (dask scheduler) and "
+                "give its address in the form tcp://host:port, or leave pod.cluster out to use this machine alone"
             ) from error
         with client:
             _wait(client, config)

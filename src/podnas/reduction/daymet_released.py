@@ -34,7 +34,6 @@ def coefficients(
             kept &= ~outside(days, np.datetime64(end, "D"))
     days, values = days[kept], values[kept]
     starts, places = weekly.weeks(days, config)
-    time = starts.astype("datetime64[ns]")
     means = np.stack([values[held].mean(axis=0) for held in places])
     return xr.Dataset(
         {
@@ -42,8 +41,8 @@ def coefficients(
             "segment": ("time", weekly.segments(starts, joins, config.weeks == "of_year")),
         },
         {
-            "time": time,
-            "time_bounds": (("time", "bounds"), np.stack([time, time + weekly.WEEK.astype("m8[ns]")], axis=1)),
+            "time": starts.astype("datetime64[ns]"),
+            "time_bounds": (("time", "bounds"), weekly.bounds(starts, weekly.ends(starts, days, places))),
             "mode": np.arange(1, modes + 1),
         },
         {"variable": "tmax", "data_kind": "twin", "title": title},

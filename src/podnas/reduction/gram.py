@@ -6,6 +6,8 @@ of a general product. A product is in the precision of the tile; products are ad
 
 from __future__ import annotations
 
+import itertools
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +19,7 @@ from podnas.reduction.snapshots import Array, Snapshots, Tile
 
 WIDTH = 8192  # cells of one product: float32 products of more would lose what summing in float64 keeps
 PANEL = 1024  # rows of one product
+PARTS = 4  # of the snapshots, prepared at once
 ROWS = 16  # snapshots prepared at a time, in the processor's cache
 GUESSES = 16  # snapshots whose mean stands for the mean until the mean is known
 WHOLE = 1500  # snapshots up to which all eigenvalues are computed (one second); beyond, the leading ones
@@ -63,19 +66,39 @@ def block(snapshots: Snapshots, tile: Tile, weight: Array, precision: str) -> Bl
     root = np.sqrt(weight[tile][ocean]).astype(precision)
     guess = raw[:: -(-len(raw) // GUESSES)].mean(axis=0, dtype=np.float64)[ocean].astype(precision)
     values = np.empty((len(raw), len(cells)), precision)
+
+    def prepared(part: slice) -> tuple[Array, int]:
+        return _fill(values[part], raw[part].reshape(-1, ocean.size), cells, guess, root)
+
+    with ThreadPoolExecutor(PARTS) as threads:
+        totals, valid = zip(*threads.map(prepared, _parts(len(raw))), strict=True)
+    total = sum(totals)
+    if not np.isfinite(total).all() or (len(cells) < ocean.size and sum(valid) != values.size):
+        raise ValueError(_changing(snapshots, tile, np.isfinite(raw)))
+    return Block(tile, ocean, guess + total / len(raw), values)
+
+
+def _parts(count: int) -> list[slice]:
+    """As many runs of `count` snapshots, and the same whatever the number of cores, so that sums are the same."""
+    edges = [count * part // PARTS for part in range(PARTS + 1)]
+    return [slice(start, stop) for start, stop in itertools.pairwise(edges)]
+
+
+def _fill(values: Array, raw: Array, cells: Array, guess: Array, root: Array) -> tuple[Array, int]:
+    """Fill values (time, cell) with anomalies times the root of the weights; their sum in time, and how many are valid.
+
+    raw: (time, cell of the tile), of which `cells` are ocean; the anomalies of the sum are not weighted.
+    """
     total, valid = np.zeros(len(cells)), 0
     for start in range(0, len(raw), ROWS):
-        rows = raw[start : start + ROWS].reshape(-1, ocean.size)
-        some = values[start : start + ROWS]
-        if len(cells) < ocean.size:
+        rows, some = raw[start : start + ROWS], values[start : start + ROWS]
+        if len(cells) < raw.shape[1]:
             valid += int(np.count_nonzero(np.isfinite(rows)))
             rows = np.take(rows, cells, axis=1)
         np.subtract(rows, guess, out=some)
         total += some.sum(axis=0)
         some *= root
-    if not np.isfinite(total).all() or (len(cells) < ocean.size and valid != values.size):
-        raise ValueError(_changing(snapshots, tile, np.isfinite(raw)))
-    return Block(tile, ocean, guess + total / len(raw), values)
+    return total, valid
 
 
 def _changing(snapshots: Snapshots, tile: Tile, valid: Array) -> str:

@@ -5,7 +5,8 @@ its diagonal. The eigenvectors of the n x n Gram matrix X W X^T = U S^2 U^T give
 under W. The Gram matrix is summed over tiles of cells in one pass, the modes come in a second, coefficients in a third,
 so that a field on disk is never held whole. A field that fits into the memory bound is one tile, kept for the second
 pass. Cost: n^2 p multiply-adds (half of a general product). Memory: the Gram matrix (8 n^2 bytes), the modes, and
-pod.memory_gb.
+pod.memory_gb. Where a field in one tile has many snapshots and `pod.modes` are asked for, iteration finds the leading
+ranks at a fraction of the cost, without the Gram matrix (`krylov.leading`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import xarray as xr
 from podnas import artifacts
 from podnas.config import PodConfig
 from podnas.data import variables
-from podnas.reduction import cluster, gram
+from podnas.reduction import cluster, gram, krylov
 from podnas.reduction.snapshots import GB, Array, Field, Snapshots, Tile, of, rewritten
 
 if TYPE_CHECKING:
@@ -89,28 +90,55 @@ class _Decomposition:
     total: float
 
 
+@dataclass(frozen=True)
+class _Spectrum:
+    """Leading eigenvalues of the centred Gram matrix, descending, their vectors (snapshot, rank), and its trace."""
+
+    blocks: list[gram.Block]
+    values: Array
+    vectors: Array
+    trace: float
+
+
 def _decompose(
     training: Snapshots, tiles: list[Tile], area: Array, config: PodConfig, client: Client | None
 ) -> _Decomposition:
-    matrix, blocks = cluster.total(client, _products, tiles, training, area, config.precision)
-    gram.centre(matrix)
+    spectrum = _iterated(training, tiles, area, config, client) or _summed(training, tiles, area, config, client)
     mean, weight = np.full(training.grid, np.nan), np.full(training.grid, np.nan)
-    for block in blocks:
+    for block in spectrum.blocks:
         mean[block.tile][block.ocean] = block.mean
         weight[block.tile][block.ocean] = area[block.tile][block.ocean]
     if np.isnan(mean).all():
         raise ValueError("the field has no cell with values; choose another box or mask")
     # the weights are relative to the mean area of cells with values, which is known only now
     scale = float(np.nanmean(weight)) * training.count
-    total = float(np.trace(matrix)) / scale
-    variances, vectors = _leading(matrix, scale, total, config)
-    del matrix
+    # removing the mean leaves one eigenvalue that is zero but for rounding
+    variances, total = np.clip(spectrum.values, 0, None) / scale, spectrum.trace / scale
     number = _number(variances, total, config, training.count)
-    factors = vectors[:, :number] / np.sqrt(variances[:number] * training.count)
+    factors = spectrum.vectors[:, :number] / np.sqrt(variances[:number] * training.count)
     modes = np.full((number, *training.grid), np.nan)
-    for block, found in cluster.each(client, _modes, blocks, training, area, config.precision, factors):
+    for block, found in cluster.each(client, _modes, spectrum.blocks, training, area, config.precision, factors):
         modes[:, block.tile[0], block.tile[1]][:, block.ocean] = found
     return _Decomposition(mean, weight / np.nanmean(weight), _signed(modes), variances, total)
+
+
+def _iterated(
+    training: Snapshots, tiles: list[Tile], area: Array, config: PodConfig, client: Client | None
+) -> _Spectrum | None:
+    """By iteration, where few ranks of many snapshots in one tile are asked for; None elsewhere or if it finds none."""
+    if client is not None or len(tiles) > 1 or config.modes is None or training.count <= gram.WHOLE:
+        return None
+    block = gram.block(training, tiles[0], area, config.precision)
+    pairs = krylov.leading(block.anomalies(), max(config.modes, SHOWN), config.modes, gram.WIDTH)
+    return pairs and _Spectrum([block], *pairs, krylov.trace(block.anomalies(), gram.WIDTH))
+
+
+def _summed(training: Snapshots, tiles: list[Tile], area: Array, config: PodConfig, client: Client | None) -> _Spectrum:
+    """By the Gram matrix, summed over tiles."""
+    matrix, blocks = cluster.total(client, _products, tiles, training, area, config.precision)
+    gram.centre(matrix)
+    trace = float(np.trace(matrix))
+    return _Spectrum(blocks, *_leading(matrix, trace, config), trace)
 
 
 def _products(tiles: list[Tile], training: Snapshots, area: Array, precision: str) -> tuple[Array, list[gram.Block]]:
@@ -134,15 +162,13 @@ def _modes(
     return block.emptied(), modes / np.sqrt(area[block.tile][block.ocean])
 
 
-def _leading(matrix: Array, scale: float, total: float, config: PodConfig) -> tuple[Array, Array]:
-    """Leading variances and their vectors: all of few snapshots, else as many as are asked for or shown."""
+def _leading(matrix: Array, trace: float, config: PodConfig) -> tuple[Array, Array]:
+    """Leading eigenvalues and vectors: all of few snapshots, else as many as are asked for or shown."""
     count = len(matrix) if len(matrix) <= gram.WHOLE else min(max(config.modes or 0, SHOWN), len(matrix))
     while True:
         values, vectors = gram.leading(matrix, count)
-        # removing the mean leaves one eigenvalue that is zero but for rounding
-        variances = np.clip(values, 0, None) / scale
-        if count == len(matrix) or variances.sum() >= (config.captured_variance or 0) * total:
-            return variances, vectors
+        if count == len(matrix) or values.sum() >= (config.captured_variance or 0) * trace:
+            return values, vectors
         count = min(2 * count, len(matrix))
 
 

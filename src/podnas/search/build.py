@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from collections.abc import Set as AbstractSet
 
 from ConfigSpace import ConfigurationSpace
 
@@ -30,16 +31,18 @@ def build(
     ranks: int = 1,
     evolved: Collection[str] | None = None,
     archive: Archive | None = None,
+    lost: AbstractSet[int] = frozenset(),
 ) -> Search:
     """The configured algorithm of one rank of several.
 
     evolved: dimensions that AgEBO evolves (None: those without an order). archive: ranks of ADBO that are told the same
-    outcomes in the same order may share one.
+    outcomes in the same order may share one. lost: ranks whose paused trials the others promote, kept by who runs them.
+    ValueError where the space leaves the algorithm nothing to change.
     """
     numbers = Numbers(config.trials, rank, ranks)
 
     def algorithm(numbers: Numbers) -> Search:
-        return _algorithm(Encoding(space), numbers, config, evolved, archive)
+        return _algorithm(Encoding(space), numbers, config, evolved, archive, lost)
 
     inner = algorithm(numbers)
     if config.second_objective is not None:
@@ -55,6 +58,7 @@ def _algorithm(
     config: SearchConfig,
     evolved: Collection[str] | None,
     archive: Archive | None,
+    lost: AbstractSet[int] = frozenset(),
 ) -> Search:
     if config.algorithm in ("asha", "hyperband"):
         kind = ASHA if config.algorithm == "asha" else Hyperband
@@ -64,11 +68,14 @@ def _algorithm(
             numbers,
             config.halving.reduction,
             config.halving.least,
+            lost,
         )
+    if config.algorithm != "random":
+        _check_variable(encoding, config.algorithm)
     if config.algorithm == "evolution":
         return AgedEvolution(encoding, numbers, config.seed, config.population, config.sample)
     if config.algorithm == "agebo":
-        chosen = _unordered(encoding) if evolved is None else evolved
+        chosen = _evolved(encoding, evolved)
         return AgedEvolutionBayesianOptimisation(
             encoding, numbers, config.seed, config.bayes, chosen, config.population, config.sample
         )
@@ -79,8 +86,26 @@ def _algorithm(
     return RandomSearch(encoding, numbers, config.seed)
 
 
-def _unordered(encoding: Encoding) -> list[str]:
-    return [name for name, categories in zip(encoding.names, encoding.categories, strict=True) if categories]
+def _check_variable(encoding: Encoding, algorithm: str) -> None:
+    if all(dimension.size < 2 for dimension in encoding.dimensions):
+        held = f"only {', '.join(encoding.names)}, with one value each" if encoding.names else "no variable"
+        raise ValueError(
+            f"the space has {held}, so {algorithm} has nothing to change; give it a range or choices, or take random"
+        )
+
+
+def _evolved(encoding: Encoding, given: Collection[str] | None) -> list[str]:
+    """What AgEBO evolves; without any choice it would be Bayesian optimisation under another name."""
+    choices = dict(zip(encoding.names, encoding.categories.tolist(), strict=True))
+    if given is None and max(choices.values()) < 2:
+        raise ValueError(
+            f"agebo evolves choices without an order, and the space has none among {', '.join(choices)}; take bo or "
+            "adbo, or make what is to be evolved a Categorical"
+        )
+    chosen = [name for name in choices if (choices[name] if given is None else name in given)]
+    if not chosen:
+        raise ValueError(f"none of {', '.join(given or ())}, which agebo is to evolve, is one of {', '.join(choices)}")
+    return chosen
 
 
 def trials(config: SearchConfig) -> int:

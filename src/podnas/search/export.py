@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
-STEPS = 1000  # of a full training: the step of an intermediate value is a whole number
+STEPS = 1000  # of a full training on all data: the step of an intermediate value is a whole number
 COLUMNS = frozenset({"number", "step", "parent", "budget", "share", "continues", "loss", "seconds", "ended"})
 
 Chain = list[Outcome]  # parts of one training: the first, and those that continue it in turn
@@ -50,12 +50,15 @@ def to_optuna(
     all parts are intermediate values at step 1000 · budget. Where it got less far than the furthest it is PRUNED, where
     its last part failed it is FAIL. Distributions come from `space`; for names that it lacks, from the values that
     occur. `ended` (Unix time) stands for the end of trials that have none. Raises ValueError where Optuna is not
-    installed, or a point does not lie in the space.
+    installed, a point does not lie in the space, or no trial has the second objective.
     """
     optuna = _optuna()
+    outcomes = list(outcomes)
+    check_measure(outcomes, second_objective)
     chains = _chains(outcomes)
     distributions = _distributions([chain[0].trial.point for chain in chains], space)
-    furthest = max((chain[-1].trial.budget for chain in chains), default=1.0)
+    ends = [chain[-1].trial for chain in chains]
+    whole = (max((one.budget for one in ends), default=1.0), max((one.share for one in ends), default=1.0))
     objectives = ["loss"] if second_objective is None else ["loss", second_objective]
     memory = _Memory()
     with _quiet(optuna):
@@ -63,10 +66,21 @@ def to_optuna(
         study = optuna.create_study(storage=storage, study_name=name, directions=["minimize"] * len(objectives))
         study.set_metric_names(objectives)
         for chain in chains:
-            study.add_trial(_frozen(chain, distributions, furthest, objectives, ended))
+            study.add_trial(_frozen(chain, distributions, whole, objectives, ended))
         with artifacts.replacing(file) as temporary:
             optuna.storages.journal.JournalFileBackend(str(temporary)).append_logs(memory.logs)
     return len(chains)
+
+
+def check_measure(outcomes: Sequence[Outcome], name: str | None) -> None:
+    """ValueError where trials have finished and none has a measure of that name (None: none is asked for)."""
+    finished = [outcome for outcome in outcomes if outcome.loss is not None]
+    known = sorted({measure for outcome in finished for measure in outcome.measures})
+    if name is not None and finished and name not in known:
+        raise ValueError(
+            f"no trial has a measure {name!r} for the second objective; they have {', '.join(known) or 'none'}: name "
+            "one of these, or let the objective return it beside the loss"
+        )
 
 
 class _Memory:
@@ -131,8 +145,9 @@ def _chains(outcomes: Iterable[Outcome]) -> list[Chain]:
 
 
 def _frozen(
-    chain: Chain, distributions: Distributions, furthest: float, objectives: Sequence[str], ended: float
+    chain: Chain, distributions: Distributions, whole: tuple[float, float], objectives: Sequence[str], ended: float
 ) -> FrozenTrial:
+    """A training as a trial; `whole`: budget and share of those that are complete."""
     from optuna.trial import FrozenTrial, TrialState
 
     first, last = chain[0], chain[-1]
@@ -141,7 +156,7 @@ def _frozen(
     if len(values) < len(given):
         state = TrialState.FAIL
     else:
-        state = TrialState.COMPLETE if last.trial.budget == furthest else TrialState.PRUNED
+        state = TrialState.COMPLETE if (last.trial.budget, last.trial.share) == whole else TrialState.PRUNED
     point = first.trial.point
     one = len(objectives) == 1
     return FrozenTrial(
@@ -154,10 +169,14 @@ def _frozen(
         distributions={name: distributions[name] for name in point},
         user_attrs=_attributes(chain),
         system_attrs={},
-        intermediate_values={round(STEPS * part.trial.budget): part.loss for part in chain if part.loss is not None},
+        intermediate_values={_step(part.trial): part.loss for part in chain if part.loss is not None},
         datetime_start=datetime.fromtimestamp((first.ended or ended) - first.seconds),
         datetime_complete=datetime.fromtimestamp(last.ended or ended),
     )
+
+
+def _step(trial: Trial) -> int:
+    return round(STEPS * trial.budget * trial.share)
 
 
 def _attributes(chain: Chain) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from bisect import insort
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from typing import Any
@@ -32,13 +33,18 @@ class Rung:
 
     def __init__(self) -> None:
         self.finished: list[tuple[float, int]] = []  # (loss, number) of all ranks, best first; failed: infinite
-        self.waiting: list[tuple[float, int]] = []  # a heap: of this rank, not yet good enough
+        self.waiting: list[tuple[float, int]] = []  # a heap: this rank's to promote, not yet good enough
 
     def take(self, loss: float | None, number: int, ours: bool) -> None:
         """A trial that finished, here or elsewhere."""
         insort(self.finished, (math.inf if loss is None else loss, number))
         if ours and loss is not None:
             heappush(self.waiting, (loss, number))
+
+    def share_out(self, ours: Callable[[int], bool]) -> None:
+        """Who promotes which of those that finished has changed."""
+        self.waiting = [entry for entry in self.finished if ours(entry[1])]
+        heapify(self.waiting)
 
     def best(self, reduction: int, promoted: set[int]) -> int | None:
         """The best trial not yet promoted, if it is in the top ⌊n / reduction⌋ of the n that finished."""
@@ -81,12 +87,11 @@ class Ladder:
         rungs = [[[None if math.isinf(loss) else loss, number] for loss, number in r.finished] for r in self.rungs]
         return {"rungs": rungs, "sampler": self.sampler.state(), "started": self.started}
 
-    def restore(self, state: Mapping[str, Any], ours: Mapping[int, object]) -> None:
-        """Continue exactly from what `state` gave; this rank may promote the trials in `ours`."""
+    def restore(self, state: Mapping[str, Any], ours: Callable[[int], bool]) -> None:
+        """Continue exactly from what `state` gave; this rank may promote the trials that are `ours`."""
         for rung, finished in zip(self.rungs, state["rungs"], strict=True):
             rung.finished = [(math.inf if loss is None else loss, number) for loss, number in finished]
-            rung.waiting = [entry for entry in rung.finished if entry[1] in ours]
-            heapify(rung.waiting)
+            rung.share_out(ours)
         self.sampler.restore(state["sampler"])
         self.started = state["started"]
 
@@ -98,25 +103,35 @@ class Hyperband:
     trainings of random points that are never stopped, is left out (Optuna leaves it out, too). A free worker promotes
     the best trial that is in the top 1/η of its rung, higher rungs first; without one, it begins a new point.
 
-    Each rank promotes trials of its own only, judged among those of all ranks, so none is promoted twice. A ladder's
-    sampler is told of every point once, its loss at the lowest rung: losses of different budgets do not compare.
+    Each rank promotes trials of its own only, judged among those of all ranks, so none is promoted twice. Those of a
+    rank in `lost`, a set that whoever runs the search changes meanwhile, are shared out among the others by their
+    numbers; one may be promoted twice only while ranks differ in who is lost. A ladder's sampler is told of every point
+    once, its loss at the lowest rung: losses of different budgets do not compare.
     """
 
-    def __init__(self, sampler: Sampler, numbers: Numbers, reduction: int, least: float) -> None:
+    def __init__(
+        self, sampler: Sampler, numbers: Numbers, reduction: int, least: float, lost: AbstractSet[int] = frozenset()
+    ) -> None:
         budgets = rung_budgets(reduction, least)
         highest = len(budgets) - 1
         brackets = range(highest, min(highest, 1) - 1, -1)  # with the full budget alone, there is s = 0 only
         weights = [math.ceil(len(budgets) / (s + 1) * reduction**s) for s in brackets]
-        self._begin(numbers, reduction, [Ladder(sampler, numbers, budgets[highest - s :]) for s in brackets], weights)
+        ladders = [Ladder(sampler, numbers, budgets[highest - s :]) for s in brackets]
+        self._begin(numbers, reduction, ladders, weights, lost)
 
-    def _begin(self, numbers: Numbers, reduction: int, ladders: list[Ladder], weights: Sequence[int]) -> None:
+    def _begin(
+        self, numbers: Numbers, reduction: int, ladders: list[Ladder], weights: Sequence[int], lost: AbstractSet[int]
+    ) -> None:
         self.numbers = numbers
+        self.lost = lost
+        self.shared_out: AbstractSet[int] = frozenset()  # lost ranks whose trials have been shared out
+        self.left: list[int] = list(range(numbers.ranks))  # the other ranks
         self.reduction = reduction
         self.ladders = ladders
         self.weights = weights
         self.place: dict[int, int] = {}  # ladder of each trial that has begun
         self.promoted: set[int] = set()
-        self.points: dict[int, dict[str, Any]] = {}  # of finished trials that this rank may promote
+        self.points: dict[int, Mapping[str, Any]] = {}  # of finished trials of all ranks that may be promoted
 
     def ask(self, count: int) -> list[Trial]:
         """Up to `count` trials; never has to wait."""
@@ -138,10 +153,9 @@ class Hyperband:
             trial = outcome.trial
             self.begun([trial])
             ladder = self.ladders[self.place[trial.number]]
-            ours = self.numbers.owns(trial.number) and outcome.loss is not None and trial.number not in self.promoted
-            if ours:
-                self.points[trial.number] = dict(trial.point)
-            ladder.rungs[ladder.rung(trial.budget)].take(outcome.loss, trial.number, ours)
+            if outcome.loss is not None and trial.number not in self.promoted:
+                self.points[trial.number] = trial.point
+            ladder.rungs[ladder.rung(trial.budget)].take(outcome.loss, trial.number, self._ours(trial.number))
             if not trial.continues:
                 ladder.sampler.tell([outcome])
 
@@ -151,7 +165,7 @@ class Hyperband:
             "numbers": self.numbers.state(),
             "place": [list(item) for item in self.place.items()],
             "promoted": sorted(self.promoted),
-            "points": [list(item) for item in self.points.items()],
+            "points": [[number, dict(point)] for number, point in self.points.items()],
             "ladders": [ladder.state() for ladder in self.ladders],
         }
 
@@ -162,7 +176,7 @@ class Hyperband:
         self.promoted = set(state["promoted"])
         self.points = {number: dict(point) for number, point in state["points"]}
         for ladder, part in zip(self.ladders, state["ladders"], strict=True):
-            ladder.restore(part, self.points)
+            ladder.restore(part, self._ours)
 
     def _next(self, number: int) -> Trial:
         promotion = self._promotion()
@@ -175,8 +189,26 @@ class Hyperband:
         self.place[number] = chosen
         return self.ladders[chosen].new(number)
 
+    def _ours(self, number: int) -> bool:
+        """Whether a trial is this rank's to promote, if it is good enough."""
+        if number not in self.points:
+            return False
+        if number % self.numbers.ranks not in self.shared_out:
+            return self.numbers.owns(number)
+        return self.left[number // self.numbers.ranks % len(self.left)] == self.numbers.rank
+
+    def _share_out(self) -> None:
+        """Take this rank's part of the trials of lost ranks; give them back where one is heard of again."""
+        self.shared_out = frozenset(self.lost) - {self.numbers.rank}
+        self.left = [rank for rank in range(self.numbers.ranks) if rank not in self.shared_out]
+        for ladder in self.ladders:
+            for rung in ladder.rungs:
+                rung.share_out(self._ours)
+
     def _promotion(self) -> tuple[int, float] | None:
         """The trial to promote, and to which budget."""
+        if self.lost != self.shared_out:
+            self._share_out()
         for ladder in self.ladders:
             for rung, budget in reversed(list(zip(ladder.rungs, ladder.budgets[1:], strict=False))):
                 parent = rung.best(self.reduction, self.promoted)
@@ -200,5 +232,7 @@ class Hyperband:
 class ASHA(Hyperband):
     """Asynchronous successive halving: one ladder from budget `least` up to a full training."""
 
-    def __init__(self, sampler: Sampler, numbers: Numbers, reduction: int, least: float) -> None:
-        self._begin(numbers, reduction, [Ladder(sampler, numbers, rung_budgets(reduction, least))], [1])
+    def __init__(
+        self, sampler: Sampler, numbers: Numbers, reduction: int, least: float, lost: AbstractSet[int] = frozenset()
+    ) -> None:
+        self._begin(numbers, reduction, [Ladder(sampler, numbers, rung_budgets(reduction, least))], [1], lost)

@@ -1,7 +1,8 @@
 """The trial log: JSON lines, one writer a file, flushed to disk after every record, so that a kill loses none.
 
 The first line says which search the trials belong to; a log of another search is refused, never mixed. Then come
-outcomes and, from ranks that search together, trials each time that they were begun ({"begun": …}). A last line that a
+outcomes, trials each time that they were begun ({"begun": …}), and those that were under way when the search was
+interrupted or ended with an error ({"released": number}): that time does not count against them. A last line that a
 kill or a full disk left half-written is cut off by the file's own writer; others that read the file skip that line.
 """
 
@@ -16,8 +17,8 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -30,9 +31,20 @@ Check = Callable[[Path, Mapping[str, Any]], None]  # of a log and its first line
 
 VERSION = 2
 LOGS = "rank-*.jsonl"
-# after which a trial that was begun and never finished counts as failed: it may be what kills its rank
+# after which a trial that was begun and never finished counts as failed: it may be what kills its process
 TRIES = 3
+GIVEN_UP = "its process was killed each time"
 WRITER_S = 20.0  # that another writer of the same log, killed perhaps, is given to end
+
+
+@dataclass(frozen=True)
+class Released:
+    """A trial that was under way when its process ended by itself: it was not what ended it."""
+
+    number: int
+
+
+Record = Trial | Outcome | Released
 
 
 def path(folder: Path, identity: Mapping[str, Any], rank: int) -> Path:
@@ -46,10 +58,12 @@ def rank_path(folder: Path, rank: int) -> Path:
     return folder / f"rank-{rank:04d}.jsonl"
 
 
-def encode(record: Trial | Outcome) -> bytes:
-    """A begun trial or an outcome as one line of JSON, without its end; measures that are no numbers are left out."""
+def encode(record: Record) -> bytes:
+    """A record as one line of JSON, without its end; measures that are no numbers are left out."""
     if isinstance(record, Trial):
         return _line({"begun": _trial(record)})
+    if isinstance(record, Released):
+        return _line({"released": record.number})
     measures = {name: value for name, value in record.measures.items() if math.isfinite(value)}
     return _line(
         {
@@ -63,10 +77,12 @@ def encode(record: Trial | Outcome) -> bytes:
     )
 
 
-def decode(record: Mapping[str, Any]) -> Trial | Outcome:
+def decode(record: Mapping[str, Any]) -> Record:
     """What a line of a log after the first says."""
     if "begun" in record:
         return _decode_trial(record["begun"])
+    if "released" in record:
+        return Released(record["released"])
     return Outcome(**{**record, "trial": _decode_trial(record["trial"])})
 
 
@@ -91,7 +107,22 @@ class Kept:
     outcomes: list[Outcome] = field(default_factory=list)  # in the order they ended, each number once
     running: list[Trial] = field(default_factory=list)  # begun and not finished, by number
     ends: dict[Path, int] = field(default_factory=dict)  # bytes that were read of each log
-    tries: dict[int, int] = field(default_factory=dict)  # how often each of those running was begun
+    tries: dict[int, int] = field(default_factory=dict)  # how often each of those running was begun and not released
+
+    def evaluated(self) -> int:
+        """Number of outcomes without those of trials that were given up: what runs have brought forth."""
+        return sum(not (outcome.error or "").endswith(GIVEN_UP) for outcome in self.outcomes)
+
+    def last_try(self, trial: Trial) -> bool:
+        """Whether a trial is to be evaluated by itself: what is beside one that kills must not fail with it."""
+        return self.tries.get(trial.number) == TRIES - 1
+
+    def given_up(self, trial: Trial) -> Outcome | None:
+        """The failure of a trial that was begun TRIES times and never finished; None: it may be evaluated."""
+        tries = self.tries.get(trial.number, 0)
+        if tries < TRIES:
+            return None
+        return Outcome(trial, None, f"begun {tries} times and never finished: {GIVEN_UP}", ended=time.time())
 
 
 class TrialLog:
@@ -101,16 +132,24 @@ class TrialLog:
         self.path = path
         self.header = {"podnas_trial_log": VERSION, **identity}
         self.size: int | None = None  # bytes up to the end of the last whole line
+        self.under_way: set[int] = set()  # begun here and not finished
         path.parent.mkdir(parents=True, exist_ok=True)
         self.lock = _lock(path, writer_s)
 
     def read(self) -> list[Outcome]:
         """Finished trials in the order they finished; a new or empty log is begun, a half-written end cut off."""
+        return [record for record in self._read() if isinstance(record, Outcome)]
+
+    def read_kept(self) -> Kept:
+        """The same with what was under way, for a search that has no other log than this."""
+        return _kept(self._read(), {})
+
+    def _read(self) -> list[Record]:
         records, self.size = read_from(self.path, 0, self._check)
         if not self.size:
             self._append([_line(self.header)])
         self._cut()
-        return [record for record in records if isinstance(record, Outcome)]
+        return records
 
     def read_all(self) -> Kept:
         """What the logs of all ranks hold, this one's among them; the first to end counts where a number stands twice.
@@ -122,11 +161,31 @@ class TrialLog:
 
     def begin(self, trials: Sequence[Trial]) -> None:
         """Write trials that are about to be evaluated, so that the next run knows what this one had under way."""
+        self.under_way |= {trial.number for trial in trials}
         self._append([encode(trial) for trial in trials])
 
     def append(self, outcome: Outcome) -> None:
         """Write one finished trial and wait until it is on the disk."""
         self._append([encode(outcome)])
+        self.under_way.discard(outcome.trial.number)
+
+    @contextmanager
+    def releasing(self) -> Iterator[None]:
+        """Where a search is interrupted (Ctrl-C) or ends with an error of its own, release what is under way."""
+        try:
+            yield
+        except (KeyboardInterrupt, ValueError):
+            with suppress(ValueError):  # the first error says more than that this cannot be written either
+                self._release()
+            raise
+
+    def _release(self) -> None:
+        """A line that was whole when the interruption came counts, whether or not it is known to be on the disk."""
+        if not self.size:  # nothing was begun: not even the first line could be written
+            return
+        written, self.size = read_from(self.path, self.size)
+        finished = {record.trial.number for record in written if isinstance(record, Outcome)}
+        self._append([encode(Released(number)) for number in sorted(self.under_way - finished)])
 
     def _append(self, lines: Sequence[bytes]) -> None:
         if self.size is None:
@@ -186,24 +245,29 @@ def _lock(file: Path, wait_s: float) -> IO[str] | None:
 
 def merge(folder: Path, check: Check | None = None) -> Kept:
     """What the logs of all ranks in a folder hold; `check` is given each file and its first line."""
-    records: list[Trial | Outcome] = []
+    records: list[Record] = []
     ends = {}
     for file in sorted(folder.glob(LOGS)):
         more, ends[file] = read_from(file, 0, check)
         records += more
+    return _kept(records, ends)
+
+
+def _kept(records: Sequence[Record], ends: dict[Path, int]) -> Kept:
     outcomes, running = _sorted(records)
-    begun = Counter(record.number for record in records if isinstance(record, Trial))
-    return Kept(outcomes, running, ends, {trial.number: begun[trial.number] for trial in running})
+    tries = Counter(record.number for record in records if isinstance(record, Trial))
+    tries.subtract(record.number for record in records if isinstance(record, Released))
+    return Kept(outcomes, running, ends, {trial.number: tries[trial.number] for trial in running})
 
 
-def read_file(file: Path) -> list[Trial | Outcome]:
+def read_file(file: Path) -> list[Record]:
     """All whole records of one log; none where there is no such file."""
     return read_from(file, 0)[0]
 
 
-def read_from(file: Path, start: int, check: Check | None = None) -> tuple[list[Trial | Outcome], int]:
+def read_from(file: Path, start: int, check: Check | None = None) -> tuple[list[Record], int]:
     """Whole records after the first `start` bytes of a log that another may be writing, and where they end."""
-    records: list[Trial | Outcome] = []
+    records: list[Record] = []
     end = start
     try:
         if file.stat().st_size <= start:
@@ -231,13 +295,13 @@ def _parse(file: Path, start: int, line: bytes) -> dict[str, Any]:
     return record
 
 
-def _sorted(records: Iterable[Trial | Outcome]) -> tuple[list[Outcome], list[Trial]]:
+def _sorted(records: Iterable[Record]) -> tuple[list[Outcome], list[Trial]]:
     begun: dict[int, Trial] = {}
     finished: list[Outcome] = []
     for record in records:
         if isinstance(record, Trial):
             begun.setdefault(record.number, record)
-        else:
+        elif isinstance(record, Outcome):
             finished.append(record)
     outcomes: dict[int, Outcome] = {}
     for outcome in sorted(finished, key=lambda outcome: outcome.ended):

@@ -12,13 +12,14 @@ import xarray as xr
 from scipy import stats
 
 from podnas import scores
-from podnas.verify import paired
+from podnas.verify import coefficients, paired
 from podnas.windows import Array, Scaler
 
 REFERENCE = "climatology"
 OTHER_BLOCKS = (26, 104)  # weeks, as sensitivity
 SEEDS = 0  # of the bootstrap over replicates
 METRICS = ("r2_mean", "skill_clim", "skill_lead_1")
+BY_LEAD = ("by_lead", "pooled_by_lead")
 
 Scores = dict[str, Any]
 
@@ -45,12 +46,14 @@ def summary(
     return {
         "validation": _validation(validation, standard),
         "test": {
-            "single": {group: _replicates(values, target, climatology) for group, values in networks.items()},
-            "ensemble": {group: score(values, target, climatology) for group, values in ensembles.items()},
-            "baselines": {name: score(values, target, climatology) for name, values in made.items()},
+            "single": {
+                group: _replicates(values, target, climatology, standard.scale) for group, values in networks.items()
+            },
+            "ensemble": _scored(ensembles, target, climatology, standard.scale),
+            "baselines": _scored(made, target, climatology, standard.scale),
         },
         "best_baseline": best,
-        "between_groups": _between_groups(networks, ensembles, target, climatology),
+        "between_groups": _between_groups(networks, ensembles, target, climatology, standard.scale),
         "from_baselines": {
             group: {name: _intervals(values, other, target, climatology) for name, other in made.items()}
             for group, values in ensembles.items()
@@ -65,8 +68,8 @@ def summary(
     }
 
 
-def score(forecast: Array, truth: Array, climatology: Array) -> Scores:
-    """r2_mean, skill_clim, the latter at lead 1, and by lead (means over modes)."""
+def score(forecast: Array, truth: Array, climatology: Array, scale: Array) -> Scores:
+    """r2_mean, skill_clim, the latter at lead 1, and by lead (means over modes); by lead pooled over modes, too."""
     skill = scores.skill_clim(forecast, truth, climatology)
     by_lead = [float(value) for value in skill.mean(axis=1)]
     return {
@@ -74,21 +77,26 @@ def score(forecast: Array, truth: Array, climatology: Array) -> Scores:
         "skill_clim": float(skill.mean()),
         "skill_lead_1": by_lead[0],
         "by_lead": by_lead,
+        "pooled_by_lead": coefficients.skill_pooled(forecast, truth, climatology, scale).tolist(),
     }
+
+
+def _scored(forecasts: Mapping[str, Array], truth: Array, climatology: Array, scale: Array) -> dict[str, Scores]:
+    return {name: score(values, truth, climatology, scale) for name, values in forecasts.items()}
 
 
 def _mean(found: Sequence[Scores]) -> Scores:
     return {
         name: np.mean([one[name] for one in found], axis=0).tolist()
-        if name == "by_lead"
+        if name in BY_LEAD
         else float(np.mean([one[name] for one in found]))
         for name in found[0]
     }
 
 
-def _replicates(values: Array, truth: Array, climatology: Array) -> list[Scores]:
+def _replicates(values: Array, truth: Array, climatology: Array, scale: Array) -> list[Scores]:
     """Mean score of the networks of each replicate; values (replicate, member, n, leads, modes)."""
-    return [_mean([score(one, truth, climatology) for one in members]) for members in values]
+    return [_mean([score(one, truth, climatology, scale) for one in members]) for members in values]
 
 
 def _validation(held: xr.Dataset, standard: Scaler) -> dict[str, Any]:
@@ -97,9 +105,14 @@ def _validation(held: xr.Dataset, standard: Scaler) -> dict[str, Any]:
     groups = {str(group): standard.forward(held.forecast.sel(group=group).values) for group in held.group.values}
     climatology = made[REFERENCE]
     return {
-        "single": {group: [score(one, truth, climatology) for one in values] for group, values in groups.items()},
-        "ensemble": {group: score(values.mean(axis=0), truth, climatology) for group, values in groups.items()},
-        "baselines": {name: score(values, truth, climatology) for name, values in made.items()},
+        "single": {
+            group: [score(one, truth, climatology, standard.scale) for one in values]
+            for group, values in groups.items()
+        },
+        "ensemble": _scored(
+            {group: values.mean(axis=0) for group, values in groups.items()}, truth, climatology, standard.scale
+        ),
+        "baselines": _scored(made, truth, climatology, standard.scale),
         "windows": len(truth),
     }
 
@@ -113,9 +126,9 @@ def _intervals(
 
 
 def _between_groups(
-    networks: Mapping[str, Array], ensembles: Mapping[str, Array], truth: Array, climatology: Array
+    networks: Mapping[str, Array], ensembles: Mapping[str, Array], truth: Array, climatology: Array, scale: Array
 ) -> list[dict[str, Any]]:
-    by_replicate = {group: _replicates(values, truth, climatology) for group, values in networks.items()}
+    by_replicate = {group: _replicates(values, truth, climatology, scale) for group, values in networks.items()}
     return [
         {
             "groups": [first, second],
@@ -154,6 +167,9 @@ def page(title: str, found: Mapping[str, Any], labels: Mapping[str, str]) -> str
         "",
         "## Test",
         "",
+        "`skill_clim` and its leads: means over modes, of which all count alike. Pooled: errors summed over modes, in "
+        "the coefficients' own units, before the ratio.",
+        "",
         _table(found["test"], labels),
         "",
         _verdicts(found, labels),
@@ -182,7 +198,8 @@ def page(title: str, found: Mapping[str, Any], labels: Mapping[str, str]) -> str
 def _row(name: str, found: Mapping[str, Any], spread: float | None = None) -> dict[str, Any]:
     leads = {f"lead {lead}": value for lead, value in enumerate(found["by_lead"], start=1)}
     # adding 0 makes −0 a 0
-    numbers = {"r2_mean": found["r2_mean"], "skill_clim": found["skill_clim"], **leads}
+    pooled = {f"pooled, lead {lead}": found["pooled_by_lead"][lead - 1] for lead in (1, 2)}
+    numbers = {"r2_mean": found["r2_mean"], "skill_clim": found["skill_clim"], **leads, **pooled}
     shown = {key: f"{round(value, 3) + 0:.3f}" for key, value in numbers.items()}
     return {"forecast": name, **shown, "sd over seeds (skill_clim)": "" if spread is None else f"{spread:.4f}"}
 
@@ -206,13 +223,13 @@ def _verdicts(found: Mapping[str, Any], labels: Mapping[str, str]) -> str:
         told = "; ".join(
             f"{weeks} weeks: {_interval(one['r2_mean'])}" for weeks, one in sorted(by_weeks.items(), key=_weeks)
         )
-        lead = found["test"]["ensemble"][group]["skill_lead_1"]
-        damped = found["test"]["baselines"]["damped_persistence"]["skill_lead_1"]
+        ours, damped = found["test"]["ensemble"][group], found["test"]["baselines"]["damped_persistence"]
         lines.append(
             f"- {labels[group]}, ensemble: {by_weeks[max(by_weeks, key=_is_usual)]['r2_mean']['verdict']} against "
             f"`{best}`, the baseline that scores best on these test weeks (r2_mean, by length of blocks: {told}). "
-            f"Worse in skill_clim than: {', '.join(lost) or 'none'}. Skill at lead 1: {lead:.3f} "
-            f"(damped persistence {damped:.3f})."
+            f"Worse in skill_clim than: {', '.join(lost) or 'none'}. Skill at lead 1: "
+            f"{ours['skill_lead_1']:.3f} (damped persistence {damped['skill_lead_1']:.3f}), pooled over modes "
+            f"{ours['pooled_by_lead'][0]:.3f} ({damped['pooled_by_lead'][0]:.3f})."
         )
     return "\n".join(lines)
 
