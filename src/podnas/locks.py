@@ -40,6 +40,9 @@ def guard(mode: str, state: Path = Path(".snakemake")) -> None:
     elif mode == "DEFAULT":
         try:
             os.environ[HOLDER] = f"{platform.node()}:{_enter(state.absolute())}"
+        except PermissionError:
+            place = state.absolute() if state.exists() else state.absolute().parent
+            LOG.warning("%s belongs to user %s: to run something, use a checkout of your own", place, _owner(place))
         except OSError as error:
             LOG.warning(
                 "%s cannot be held by flock (%s): clear stale locks by `snakemake --unlock`", state, error.strerror
@@ -73,6 +76,9 @@ def _enter(state: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder / "gate"):
         living = [other for other in folder.glob("*.alive") if _alive(other)]
+        for other in living:
+            host, _, process = other.stem.rpartition("-")
+            LOG.warning("a Snakemake of user %s runs here already (process %s on %s)", _owner(other), process, host)
         if not living:
             _clear(state / "locks")
         stream = holder.open("w")
@@ -97,6 +103,14 @@ def _alive(holder: Path) -> bool:
             return True
     holder.unlink()
     return False
+
+
+def _owner(path: Path) -> str:
+    """Name of the user whose a file is, or his number where he has none here."""
+    try:
+        return path.owner()
+    except KeyError:
+        return str(path.stat().st_uid)
 
 
 def _clear(locks: Path) -> None:

@@ -92,6 +92,30 @@ def test_lock_of_a_living_snakemake_stays(tmp_path: Path, locked: Path) -> None:
             assert has_locks(locked)
 
 
+def test_who_runs_already_is_told(locked: Path) -> None:
+    with process(GUARD, locked) as living, process(GUARD, locked) as second:
+        first_line(living)
+        first_line(second)
+        _, told = second.communicate("\n")
+    owner = locked.owner()
+    assert f"user {owner} runs here already (process {living.pid} on {platform.node()})" in told
+
+
+def test_owner_of_a_directory_that_another_user_runs_in_is_told(
+    locked: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.delenv(locks.HOLDER, raising=False)
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    locks.guard("DEFAULT", locked / ".snakemake")
+    assert f"belongs to user {locked.owner()}" in caplog.text
+    assert "checkout of your own" in caplog.text
+    assert "--unlock" not in caplog.text
+    assert has_locks(locked)
+
+
 def test_lock_is_cleared_after_the_living_one_is_killed(locked: Path, tmp_path: Path) -> None:
     saved = (locked / ".snakemake" / "locks").rename(tmp_path / "saved")
     with process(GUARD, locked) as living:

@@ -8,6 +8,7 @@ one never takes a message, and one to another host may bring a launcher down.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from collections import deque
@@ -22,6 +23,10 @@ from podnas.search import log
 # the end of this process is no time for a call that waits for all ranks: one of them may be dead
 mpi4py.rc.finalize = False
 mpi4py.rc.thread_level = "funneled"  # networks train in threads of their own
+# MPICH pads a rank's UCX address to 4 kB with what is in its memory. Where that is no zeros, SLURM's PMI cannot read
+# the lines (over 1024 bytes), and all ranks wait for ever in MPI_Init. libfabric's addresses take one line of 66 bytes.
+if "SLURM_STEP_ID" in os.environ:
+    os.environ.setdefault("MPIR_CVAR_CH4_NETMOD", "ofi")
 
 from mpi4py import MPI  # noqa: E402
 
