@@ -67,7 +67,7 @@ def _scheduler(config: PodConfig) -> Iterator[Any]:
         yield config.cluster
         return
     try:
-        from dask_jobqueue import SLURMCluster
+        from dask_jobqueue.slurm import SLURMCluster
     except ImportError as error:
         raise ValueError("pod.cluster is slurm, which needs dask-jobqueue; pip install dask-jobqueue") from error
     with SLURMCluster(**workers_asked_for(config, site.load())) as workers:
