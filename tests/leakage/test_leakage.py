@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -11,6 +12,7 @@ import pytest
 import xarray as xr
 
 from podnas import artifacts, windows
+from podnas.cluster import layout
 from podnas.config import (
     BASELINES,
     BaselinesConfig,
@@ -121,7 +123,16 @@ def learnt(series: xr.Dataset, folder: Path) -> dict[str, object]:
     adaptor("manual_networks").main(train, test_inputs, {8: paths["lstm_8"]}, manual, settings, CONFIG, "test", 1)
     searched = SearchConfig(trials=2, population=2, sample=1, epochs=1, algorithm="random")
     adaptor("search").main(
-        train, folder / "trials.parquet", folder / "logs", searched, settings, CONFIG, "test", "code", 1
+        train,
+        folder / "trials.parquet",
+        folder / "logs",
+        searched,
+        settings,
+        CONFIG,
+        "test",
+        "code",
+        layout.Place(ranks=1, workers=1),
+        time.time(),
     )
     catalogue, few = folder / "catalogue.json", EnsembleConfig(members=2, epochs=1)
     adaptor("retrain").main(train, folder / "trials.parquet", catalogue, few, settings, CONFIG, "test", "code", 1)

@@ -93,10 +93,11 @@ def test_lock_of_a_living_snakemake_stays(tmp_path: Path, locked: Path) -> None:
 
 
 def test_who_runs_already_is_told(locked: Path) -> None:
-    with process(GUARD, locked) as living, process(GUARD, locked) as second:
+    with process(GUARD, locked) as living:
         first_line(living)
-        first_line(second)
-        _, told = second.communicate("\n")
+        with process(GUARD, locked) as second:
+            first_line(second)
+            _, told = second.communicate("\n")
     owner = locked.owner()
     assert f"user {owner} runs here already (process {living.pid} on {platform.node()})" in told
 
