@@ -27,8 +27,8 @@ def cancel(folder: Path, living: Collection[str], gone_s: float = GONE_S) -> lis
     """Cancel this user's jobs that a Snakemake in `folder` has submitted, wait for their end, return their numbers.
 
     Jobs of the Snakemakes in `living` are let be: two may run in one folder, on different experiments. Called before
-    anything is submitted. Raises ValueError where they do
-    not end. Nothing is done where no SLURM is installed or it does not answer: nothing can be submitted then, either.
+    anything is submitted. Nothing is done where no SLURM is installed or it does not answer: nothing can be submitted
+    then, either. Raises ValueError where the jobs do not end.
     """
     if shutil.which("squeue") is None or not (left := _jobs(folder, living)):
         return []
