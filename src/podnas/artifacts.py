@@ -58,6 +58,7 @@ TRAINING = {
     "scale": ("mode",),
 }
 PREDICTION = {"forecast": ("init_time", "lead", "mode"), "valid_time": ("init_time", "lead"), "period": ("init_time",)}
+HELD_OUT = {"forecast": ("init_time", "lead", "mode"), "block": ("init_time",)}
 FORECAST = {"forecast": ("init_time", "lead", "mode"), "truth": ("init_time", "lead", "mode")}
 TRANSFER = {
     "forecast": ("group", "replicate", "member", "init_time", "lead", "mode"),
@@ -273,6 +274,16 @@ def write_prediction(path: Path, prediction: xr.Dataset) -> None:
 def read_prediction(path: Path) -> xr.Dataset:
     """Read what `write_prediction` wrote."""
     return _read_netcdf(path, PREDICTION)
+
+
+def write_held_out(path: Path, forecasts: xr.Dataset) -> None:
+    """Write forecasts of the training period's held-out blocks, each by networks that held it out, without truth."""
+    _write_netcdf(path, forecasts, HELD_OUT)
+
+
+def read_held_out(path: Path) -> xr.Dataset:
+    """Read what `write_held_out` wrote."""
+    return _read_netcdf(path, HELD_OUT)
 
 
 def write_forecast(path: Path, forecast: xr.Dataset) -> None:

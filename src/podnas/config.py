@@ -53,10 +53,13 @@ Years = Annotated[tuple[int, int], AfterValidator(_first_before_last)]
 Cells = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
-Correctable = Literal["climatology", "damped_persistence", "linear_inverse_model", "mean_damped_inverse"]
+Correctable = Literal[
+    "climatology", "damped_persistence", "linear_inverse_model", "mean_damped_inverse", "anomaly_regression"
+]
 
 MAX_SEED = 2**32 - 1
 TWINS = ("twin", "daymet_twin")
+RECURRENT = "recurrent"  # the pure searched networks, which every experiment has
 BASELINES = (
     "climatology",
     "climatology_trend",
@@ -67,6 +70,7 @@ BASELINES = (
     "linear_inverse_model",
     "mean_linear",
     "mean_damped_inverse",
+    "anomaly_regression",
     "random_forest",
     "xgboost",
 )
@@ -265,6 +269,13 @@ class WindowsConfig(Section):
     validation_blocks: int = Field(5, ge=2, le=20, description="contiguous blocks of the training period")
 
 
+class RollingConfig(Section):
+    """Refitting through the test period, on all weeks before the years that are forecast."""
+
+    every_years: int = Field(1, ge=1, le=100, description="calendar years forecast before all is fitted anew")
+    members: int = Field(5, ge=1, description="networks of each ensemble, in each refit")
+
+
 class ProtocolConfig(Section):
     """Training and test period, by the start dates of their first and last weeks."""
 
@@ -273,6 +284,11 @@ class ProtocolConfig(Section):
     train_last: date = Field(description="start of the last training week; no input or target is later")
     test_first: date = Field(description="start of the first test week")
     test_last: date = Field(description="start of the last test week")
+    rolling: RollingConfig | None = Field(
+        None,
+        description="refit through the test period; needs another protocol with the same training period, whose "
+        "searches find the architectures. null: fitted once, on the training period",
+    )
 
     @model_validator(mode="after")
     def _train_before_test(self) -> ProtocolConfig:
@@ -473,8 +489,55 @@ class EnsembleConfig(Section):
     """The best architectures trained for longer and averaged."""
 
     members: int = Field(5, ge=1, description="top architectures; member k holds validation block k out")
-    epochs: int = Field(100, ge=1, description="epochs, of which the best by validation is kept")
+    epochs: int = Field(100, ge=1, description="epochs of a member")
+    keep: Literal["best", "last"] = Field(
+        "best",
+        description="epoch that is kept: the best on the member's held-out block, or the last, so that the member's "
+        "forecasts of that block owe it nothing",
+    )
     seed: int = Field(1, ge=0, le=MAX_SEED, description="seed of the retrained networks")
+
+
+class SystemConfig(Section):
+    """Searched networks beside the pure ones, of which they are a change; what stands here is laid over the sections.
+
+    What a section leaves out is as in the experiment; each section here must hold by itself.
+    """
+
+    corrects: Correctable | None = Field(None, description="training.corrects of these networks")
+    training: TrainingConfig = Field(TrainingConfig(), description="changes of `training`")
+    search: SearchConfig = Field(SearchConfig(), description="changes of `search`")
+    ensemble: EnsembleConfig = Field(EnsembleConfig(), description="changes of `ensemble`")
+
+    @model_validator(mode="after")
+    def _changes_what_it_may(self) -> SystemConfig:
+        if "corrects" in self.training.model_fields_set:
+            raise ValueError("training.corrects stands beside training in a system: set its `corrects`")
+        if "ranks" in self.search.model_fields_set:
+            raise ValueError("all searches of an experiment have the same ranks: set search.ranks of the experiment")
+        return self
+
+
+class StackConfig(Section):
+    """The complete system: forecasts of several methods with weights found inside the training period."""
+
+    methods: Annotated[tuple[str, ...], AfterValidator(_different)] = Field(
+        ("damped_persistence", "linear_inverse_model", "anomaly_regression"),
+        description="baselines that enter; each is refitted without each validation block",
+    )
+    systems: Annotated[tuple[Name, ...], AfterValidator(_different)] | None = Field(
+        None, description="systems of networks whose ensembles enter (recurrent: the pure ones); null: all but the pure"
+    )
+
+    @model_validator(mode="after")
+    def _methods_are_baselines(self) -> StackConfig:
+        unknown = [name for name in self.methods if name not in BASELINES or name == "climatology"]
+        if unknown:
+            raise ValueError(
+                f"stack.methods has {unknown[0]}; baselines other than climatology, which is always there, are: "
+                f"{', '.join(name for name in BASELINES if name != 'climatology')}"
+            )
+        return self
 
 
 class TransferConfig(Section):
@@ -560,6 +623,12 @@ class ExperimentConfig(Section):
     training: TrainingConfig = TrainingConfig()
     search: SearchConfig = SearchConfig()
     ensemble: EnsembleConfig = EnsembleConfig()
+    systems: dict[Name, SystemConfig] = Field(
+        {},
+        description="further systems of searched networks, by name, each with corrects (what training.corrects takes) "
+        "and changes of training, search and ensemble; it forecasts as <name>_ensemble",
+    )
+    stack: StackConfig | None = None
     transfer: TransferConfig = TransferConfig()
     verify: VerifyConfig = VerifyConfig()
     resources: ResourcesConfig = ResourcesConfig()
@@ -588,18 +657,22 @@ class ExperimentConfig(Section):
                 f"windows have {self.windows.inputs} inputs and {self.windows.outputs} outputs; networks of the SC20 "
                 "space give one lead a step: set windows.inputs equal to windows.outputs"
             )
-        weights = self.training.lead_weights
-        if weights is not None and len(weights) != self.windows.outputs:
-            raise ValueError(
-                f"training.lead_weights has {len(weights)} weights, but windows.outputs is {self.windows.outputs}; "
-                "give one for each lead"
-            )
+        for system in self.system_names():
+            self._check_lead_weights(system)
         if self.verify.map_lead_weeks > self.windows.outputs:
             raise ValueError(
                 f"verify.map_lead_weeks is {self.verify.map_lead_weeks}, "
                 f"but forecasts end at lead {self.windows.outputs}; set it <= windows.outputs"
             )
         return self
+
+    def _check_lead_weights(self, system: str) -> None:
+        weights = self.of_system(system).training.lead_weights
+        if weights is not None and len(weights) != self.windows.outputs:
+            raise ValueError(
+                f"{_place(system)}training.lead_weights has {len(weights)} weights, but windows.outputs is "
+                f"{self.windows.outputs}; give one for each lead"
+            )
 
     def _check_daymet_released(self) -> None:
         if self.source.variable != "tmax" or self.pod.modes is None:
@@ -610,13 +683,48 @@ class ExperimentConfig(Section):
 
     @model_validator(mode="after")
     def _search_feeds_the_ensemble(self) -> ExperimentConfig:
-        steps = self.search.two_step
-        finished = self.search.trials if steps is None else steps.second_trials(self.search.trials)
-        if finished < self.ensemble.members:
-            raise ValueError(
-                f"ensemble.members is {self.ensemble.members}, but the last step of the search makes {finished} "
-                "trials; raise search.trials (or search.two_step.top), or lower ensemble.members"
-            )
+        for system in self.system_names():
+            own = self.of_system(system)
+            steps = own.search.two_step
+            finished = own.search.trials if steps is None else steps.second_trials(own.search.trials)
+            rolling = [one.rolling.members for one in self.protocols if one.rolling is not None]
+            for key, members in [("ensemble.members", own.ensemble.members)] + [
+                ("rolling.members", n) for n in rolling
+            ]:
+                if finished < members:
+                    raise ValueError(
+                        f"{_place(system)}{key} is {members}, but the last step of the search makes {finished} "
+                        f"trials; raise search.trials (or search.two_step.top), or lower {key}"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _systems_have_names_of_their_own(self) -> ExperimentConfig:
+        for name in self.systems:
+            if name in (RECURRENT, "trials"):
+                raise ValueError(f"systems.{name}: this name is taken; choose another")
+        return self
+
+    @model_validator(mode="after")
+    def _rolling_protocols_find_architectures(self) -> ExperimentConfig:
+        for protocol in self.protocols:
+            self.architectures_of(protocol.name)
+        return self
+
+    @model_validator(mode="after")
+    def _stacked_networks_hold_every_block_out(self) -> ExperimentConfig:
+        for system in self.stacked_systems():
+            if system not in self.system_names():
+                raise ValueError(f"stack.systems has {system}; systems here are {', '.join(self.system_names())}")
+            counts = {f"{_place(system)}ensemble.members": self.of_system(system).ensemble.members}
+            counts |= {f"rolling.members of {p.name}": p.rolling.members for p in self.protocols if p.rolling}
+            for key, members in counts.items():
+                if members < self.windows.validation_blocks:
+                    raise ValueError(
+                        f"{key} is {members}, but the stack needs each of the windows.validation_blocks = "
+                        f"{self.windows.validation_blocks} held out by a member of {system}; raise {key}, or leave "
+                        f"{system} out of stack.systems"
+                    )
         return self
 
     @model_validator(mode="after")
@@ -650,6 +758,44 @@ class ExperimentConfig(Section):
         """The protocol of that name."""
         return next(protocol for protocol in self.protocols if protocol.name == name)
 
+    def system_names(self) -> tuple[str, ...]:
+        """All systems of searched networks, the pure one first."""
+        return (RECURRENT, *self.systems)
+
+    def of_system(self, name: str) -> ExperimentConfig:
+        """The experiment as a system of networks sees it: its changes laid over training, search and ensemble."""
+        if name == RECURRENT:
+            return self
+        system = self.systems[name]
+        changed = {
+            key: _laid_over(getattr(self, key), getattr(system, key)) for key in ("training", "search", "ensemble")
+        }
+        changed["training"] = changed["training"].model_copy(update={"corrects": system.corrects})
+        return self.model_copy(update=changed)
+
+    def stacked_systems(self) -> tuple[str, ...]:
+        """Systems whose ensembles enter the complete system."""
+        if self.stack is None:
+            return ()
+        return tuple(self.systems) if self.stack.systems is None else self.stack.systems
+
+    def architectures_of(self, protocol: str) -> str:
+        """The protocol whose searches find the architectures: itself, or of a rolling one that with the same training.
+
+        Raises ValueError where there is none.
+        """
+        mine = self.protocol(protocol)
+        if mine.rolling is None:
+            return protocol
+        for one in self.protocols:
+            if one.rolling is None and (one.train_first, one.train_last) == (mine.train_first, mine.train_last):
+                return one.name
+        raise ValueError(
+            f"protocol {protocol} is rolling, but no other protocol is trained from {mine.train_first} to "
+            f"{mine.train_last}, whose searches would find its architectures; add one, or change train_first and "
+            "train_last"
+        )
+
     def events(self, protocol: str) -> tuple[EventConfig, ...]:
         """The event weeks that a protocol forecasts at the lead of the maps."""
         periods = self.protocol(protocol)
@@ -657,6 +803,18 @@ class ExperimentConfig(Section):
         first = periods.test_first + timedelta(weeks=spent)
         last = periods.test_last - timedelta(weeks=self.windows.outputs - self.verify.map_lead_weeks - 1, days=1)
         return tuple(event for event in self.verify.events if first <= event.week <= last)
+
+
+def _place(system: str) -> str:
+    """How the keys of a system's sections begin."""
+    return "" if system == RECURRENT else f"systems.{system}."
+
+
+def _laid_over(section: Any, changes: Section) -> Any:
+    """A section with the keys that are set in `changes`."""
+    merged = section.model_dump()
+    _update(merged, changes.model_dump(exclude_unset=True))
+    return type(section).model_validate(merged)
 
 
 def load(values: Mapping[str, Any]) -> ExperimentConfig:
@@ -692,7 +850,8 @@ def _nearest(unknown: Iterable[str], model: type[Section]) -> str | None:
     for candidates in (siblings, keys):
         near = difflib.get_close_matches(name, candidates.values(), n=1)
         if near:
-            return next(key for key, last in candidates.items() if last == near[0])
+            # sections of sections last: a system's are those of the experiment
+            return min((key for key, last in candidates.items() if last == near[0]), key=lambda key: key.count("."))
     return None
 
 

@@ -79,6 +79,8 @@ def _value(field: Schema) -> str:
     if "items" in field:
         return f"list of {_value(field['items'])}"
     text_kind = "name" if "pattern" in field else field.get("format", "text")
-    kind = {"integer": "whole number", "string": text_kind}.get(field["type"], field["type"])
+    kind = {"integer": "whole number", "string": text_kind, "object": "sections by name"}.get(
+        field["type"], field["type"]
+    )
     bounds = [f"{sign} {field[key]:g}" for key, sign in BOUNDS.items() if key in field]
     return f"{kind} {', '.join(bounds)}".strip()

@@ -170,7 +170,38 @@ def split(coefficients: xr.Dataset, protocol: ProtocolConfig, config: WindowsCon
     """
     train = _period(coefficients, protocol.name, "train", protocol.train_first, protocol.train_last)
     test = _period(coefficients, protocol.name, "test", protocol.test_first, protocol.test_last)
-    inputs, targets = _cut(train, config, protocol.name, "train")
+    training = _training(train, protocol.name, config)
+    test_inputs, test_targets = _cut(test, config, protocol.name, "test")
+    attrs = {"data_kind": coefficients.attrs["data_kind"], "protocol": protocol.name}
+    return tuple(part.assign_attrs(attrs) for part in (training, test_inputs, test_targets))
+
+
+def refit(
+    coefficients: xr.Dataset, test_inputs: xr.Dataset, protocol: ProtocolConfig, config: WindowsConfig, years: range
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Training windows of the past of some years, and those of the protocol's test inputs that forecast these years.
+
+    A forecast belongs to the year in which its last input week begins. The past are the weeks from the protocol's first
+    training week on that begin before these years; never less than its training period, which the first years have.
+    Raises ValueError where no test window belongs to these years.
+    """
+    of_window = test_inputs.init_time.values.astype("datetime64[Y]").astype(int) + 1970
+    mine = np.isin(of_window, years)
+    if not mine.any():
+        raise ValueError(
+            f"protocol {protocol.name}: no test window has its last input week in {years.start} to {years.stop - 1}; "
+            f"move test_first or test_last by {config.inputs + config.outputs} weeks"
+        )
+    last = protocol.train_last
+    if of_window.min() not in years:
+        last = max(last, date(years.start - 1, 12, 31))
+    past = coefficients.sel(time=slice(str(protocol.train_first), str(last)))
+    attrs = {"data_kind": coefficients.attrs["data_kind"], "protocol": protocol.name}
+    return _training(past, protocol.name, config).assign_attrs(attrs), test_inputs.isel(init_time=np.flatnonzero(mine))
+
+
+def _training(train: xr.Dataset, protocol: str, config: WindowsConfig) -> xr.Dataset:
+    inputs, targets = _cut(train, config, protocol, "train")
     series = train.coefficient.values
     training = inputs.merge(targets, compat="override", join="exact").assign(
         series=(("time", "mode"), series, {"long_name": "coefficients of the training weeks"}),
@@ -180,9 +211,7 @@ def split(coefficients: xr.Dataset, protocol: ProtocolConfig, config: WindowsCon
     )
     training = training.assign_coords(time=train.time)
     training.attrs["windows_across_joins"] = count_in_period(train.sizes["time"], config) - inputs.sizes["init_time"]
-    test_inputs, test_targets = _cut(test, config, protocol.name, "test")
-    attrs = {"data_kind": coefficients.attrs["data_kind"], "protocol": protocol.name}
-    return tuple(part.assign_attrs(attrs) for part in (training, test_inputs, test_targets))
+    return training
 
 
 def _period(coefficients: xr.Dataset, protocol: str, name: str, first: date, last: date) -> xr.Dataset:
@@ -364,6 +393,44 @@ def prediction(training: xr.Dataset, test: xr.Dataset, forecasts: Sequence[Array
     both = xr.concat(parts, "init_time", data_vars="minimal", coords="minimal", compat="override", join="exact")
     both.period.attrs["long_name"] = "0: training window, 1: test window"
     return both.assign_attrs(training.attrs)
+
+
+def held_out(training: xr.Dataset, blocks: Mapping[int, tuple[Array, Array]]) -> xr.Dataset:
+    """Standardised forecasts of held-out blocks as one dataset in the units of the coefficients.
+
+    blocks: of each block in turn, the starts of the last input weeks (n,) and the forecasts (n, leads, modes).
+    """
+    values = scaler(training).backward(np.concatenate([forecast for _, forecast in blocks.values()]))
+    number = np.concatenate([np.full(len(init), block) for block, (init, _) in blocks.items()])
+    return xr.Dataset(
+        {
+            "forecast": (("init_time", "lead", "mode"), values, training.input.attrs),
+            "block": ("init_time", number.astype(np.int32), {"long_name": "block held out, from 0"}),
+        },
+        {
+            "init_time": np.concatenate([init for init, _ in blocks.values()]),
+            "lead": training.lead,
+            "mode": training.mode,
+        },
+        dict(training.attrs),
+    )
+
+
+def held_out_values(dataset: xr.Dataset, init_time: Array, standard: Scaler) -> Array:
+    """Standardised values of held-out forecasts; raises ValueError where they are not of these windows, in order."""
+    if not np.array_equal(dataset.init_time.values, init_time):
+        raise ValueError(
+            f"held-out forecasts are of {dataset.sizes['init_time']} windows, not of the {len(init_time)} that the "
+            "validation blocks have; rerun the rule that makes them"
+        )
+    return standard.forward(dataset.forecast.values)
+
+
+def joined(predictions: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Forecasts of refits in time as one dataset: the training windows of the first, the test windows of all."""
+    parts = [predictions[0], *(one.isel(init_time=one.period.values == 1) for one in predictions[1:])]
+    both = xr.concat(parts, "init_time", data_vars="minimal", coords="minimal", compat="override", join="exact")
+    return both.assign_attrs(predictions[0].attrs)
 
 
 def content_hash(data: Training) -> str:

@@ -19,6 +19,7 @@ from podnas.config import (
     EnsembleConfig,
     PodConfig,
     SearchConfig,
+    StackConfig,
     TrainingConfig,
     TransferConfig,
 )
@@ -136,8 +137,21 @@ def learnt(series: xr.Dataset, folder: Path) -> dict[str, object]:
     )
     catalogue, few = folder / "catalogue.json", EnsembleConfig(members=2, epochs=1)
     adaptor("retrain").main(train, folder / "trials.parquet", catalogue, few, settings, CONFIG, "test", "code", 1)
-    ensemble = (paths["recurrent_ensemble"], paths["recurrent_best"])
+    held_out = folder / "recurrent_held_out.nc"
+    ensemble = (paths["recurrent_ensemble"], paths["recurrent_best"], held_out)
     adaptor("ensemble").main(train, test_inputs, catalogue, *ensemble)
+    paths["complete_system"] = folder / "complete_system.nc"
+    adaptor("complete_system").main(
+        train,
+        test_inputs,
+        {name: paths[name] for name in ("climatology", "damped_persistence", "recurrent_ensemble")},
+        {"recurrent_ensemble": held_out},
+        paths["complete_system"],
+        folder / "complete_system.json",
+        StackConfig(methods=("damped_persistence",), systems=("recurrent",)),
+        BaselinesConfig(),
+        CONFIG,
+    )
     study = (folder / "transfer.nc", folder / "transfer_validation.nc", folder / "transfer_networks.json")
     adaptor("transfer").main(
         train,
@@ -162,7 +176,8 @@ def learnt(series: xr.Dataset, folder: Path) -> dict[str, object]:
     members = artifacts.read_json(catalogue)["members"]
     chosen = [{key: one[key] for key in ("point", "seed", "validation_r2", "best_epoch")} for one in members]
     transfer = {name: validated[name].values.tolist() for name in ("forecast", "baseline")} | {"networks": networks}
-    return {"trials": trials.to_dict("list"), "members": chosen, "transfer": transfer} | {
+    stacked = artifacts.read_json(folder / "complete_system.json")
+    return {"trials": trials.to_dict("list"), "members": chosen, "transfer": transfer, "stacked": stacked} | {
         name: fitted(path) for name, path in paths.items()
     }
 

@@ -53,6 +53,7 @@ def folder(tmp_path_factory):
     artifacts.write_table(folder / "trials.parquet", made.trials())
     artifacts.write_maps(folder / "maps.nc", made.maps(SHAPE))
     artifacts.write_json(folder / "transfer.json", made.transfer(SHAPE))
+    artifacts.write_json(folder / "differences.json", made.differences())
     artifacts.write_windows(folder / "train.nc", windows(artifacts.TRAINING, 412), artifacts.TRAINING)
     artifacts.write_windows(folder / "test_inputs.nc", windows(artifacts.INPUTS, 270), artifacts.INPUTS)
     return folder
@@ -88,6 +89,7 @@ def arguments(folder, name):
         "rmse_map": lambda: (folder / "maps.nc", figure),
         "probes": lambda: (folder / "maps.nc", figure),
         "transfer": lambda: (folder / "transfer.json", figure),
+        "differences": lambda: (folder / "differences.json", figure),
     }[name]()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from podnas import windows
-from podnas.baselines import methods
+from podnas.baselines import methods, regression
 from podnas.baselines.climatology import Climatology
 from podnas.baselines.inverse import LinearInverseModel
 from podnas.baselines.linear import PENALTIES
@@ -90,3 +90,38 @@ def test_ridge_penalty_is_chosen_inside_the_training_period():
     assert ridge.penalty in PENALTIES
     # a penalty chosen on the windows it was fitted on would be the smallest
     assert ridge.penalty > min(PENALTIES)
+
+
+def test_cross_fitted_anomalies_are_those_of_a_climatology_that_never_saw_the_window():
+    whole = data()
+    weeks = len(whole.series)
+    harmed = windows.Training(
+        np.where(np.arange(weeks)[:, None] < weeks // 2, 1e3, whole.series),
+        whole.series_centres,
+        whole.segment,
+        whole.inputs,
+        whole.targets,
+    )
+    first = whole.places()[:, 0] < weeks // 2
+    clean, other = (regression.cross_fitted(one, 1, 2)[1] for one in (whole, harmed))
+    np.testing.assert_array_equal(clean[first], other[first])
+    assert not np.allclose(clean[~first], other[~first])
+
+
+def test_anomaly_regression_finds_a_mode_that_drives_another():
+    # mode 2 is mode 1 of four weeks before: its own past says nothing, mode 1's says all of leads 1 to 4
+    random = np.random.default_rng(1)
+    series = coefficients()
+    values = random.normal(size=(418, 2))
+    values[4:, 1] = values[:-4, 0]
+    series.coefficient.values[:] = values
+    dates = series.time.values.astype("datetime64[D]")
+    ends = {"train_first": dates[0], "train_last": dates[259], "test_first": dates[260], "test_last": dates[416]}
+    protocol = PROTOCOL.model_copy(update={key: day.item() for key, day in ends.items()})
+    training = windows.training(windows.split(series, protocol, CONFIG)[0])
+    config = BaselinesConfig(climatology_harmonics=1)
+    made = methods.build("anomaly_regression", config, CONFIG).fit(training)
+    plain = methods.build("damped_persistence", config, CONFIG).fit(training)
+    error, other = (((one.predict(training.inputs) - training.targets)[:, 3, 1] ** 2).mean() for one in (made, plain))
+    # lead 4 of mode 2 is the last input week of mode 1
+    assert error < 0.1 * other

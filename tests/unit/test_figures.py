@@ -14,6 +14,7 @@ from podnas.config import BASELINES
 from podnas.figures import (
     architectures,
     coefficients,
+    differences,
     events,
     maps,
     methods,
@@ -62,6 +63,7 @@ DRAWN = {
     "probes": lambda shape: probes.draw(made.maps(shape), BOTH, [made.STAMP]),
     "methods": lambda shape: methods.draw(made.scores(shape), reported.SC20, [made.STAMP]),
     "transfer": lambda shape: transfer.draw(made.transfer(shape)),
+    "differences": lambda _: differences.draw(made.differences()),
 }
 # number of panels, colour bars left out: globe of 5 modes and 8 leads, box of 3 modes, 1 mode and 1 lead
 PANELS = {
@@ -78,6 +80,7 @@ PANELS = {
     "probes": (6, 6, 6),
     "methods": (2, 2, 2),
     "transfer": (4, 4, 4),
+    "differences": (2, 2, 2),
 }
 SHAPES = {"globe": made.GLOBE, "box": made.BOX, "least": made.LEAST}
 # the box for what is drawn as maps or by mode, the least shape for what hangs on leads and modes
@@ -204,7 +207,9 @@ def test_same_figure_same_bytes(tmp_path):
 def test_every_method_has_a_look_of_its_own():
     looks = style.styles([*BASELINES, *made.METHODS])
     assert len({(look.color, look.marker) for look in looks.values()}) == len(looks)
-    assert list(looks)[-1] == "recurrent_ensemble"
+    assert list(looks)[-4:] == [
+        "recurrent_ensemble", "recurrent_anomaly_ensemble", "correction_ensemble", "complete_system",
+    ]  # fmt: skip
     with pytest.raises(ValueError, match=r"no style for method oracle; add it to METHODS"):
         style.styles(["oracle"])
 

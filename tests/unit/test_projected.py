@@ -282,6 +282,6 @@ def test_scorecard_gives_errors_in_the_units_of_the_variable():
     table = pd.DataFrame({"method": ["a"], "metric": ["rmse_field"], "lead": [1], "region": ["all"], "value": [2.0]})
     stamp = {"data_kind": "real", "variable": "prcp"}
     assert "RMSE of the field (mm day⁻¹) by lead" in scorecard._regions("p", table, stamp)
-    catalogue = {"members": [], "search_seconds": 1.0, "trials": 1}
+    catalogue = {"recurrent_ensemble": [{"members": [], "search_seconds": 1.0, "trials": 1}]}
     assert "HYCOM" not in scorecard._costs(catalogue, stamp)
     assert "HYCOM" in scorecard._costs(catalogue, {"data_kind": "real"})

@@ -3,14 +3,14 @@
 
 rule baselines:
     input:
-        train=f"{RESULTS}/windows/{{protocol}}/train.nc",
-        test_inputs=f"{RESULTS}/windows/{{protocol}}/test_inputs.nc",
+        train=f"{RESULTS}/windows/{{origin}}/train.nc",
+        test_inputs=f"{RESULTS}/windows/{{origin}}/test_inputs.nc",
     output:
-        **{name: f"{RESULTS}/predictions/{{protocol}}/{name}.nc" for name in podnas_config.BASELINES},
+        **{name: f"{RESULTS}/predictions/{{origin}}/{name}.nc" for name in podnas_config.BASELINES},
     log:
-        f"{RESULTS}/logs/baselines_{{protocol}}.log",
+        f"{RESULTS}/logs/baselines_{{origin}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/baselines_{{protocol}}.tsv"
+        f"{RESULTS}/benchmarks/baselines_{{origin}}.tsv"
     conda:
         "../../envs/podnas.yaml"
     resources:
@@ -26,14 +26,14 @@ rule baselines:
 
 rule manual_networks:
     input:
-        train=f"{RESULTS}/windows/{{protocol}}/train.nc",
-        test_inputs=f"{RESULTS}/windows/{{protocol}}/test_inputs.nc",
+        train=f"{RESULTS}/windows/{{origin}}/train.nc",
+        test_inputs=f"{RESULTS}/windows/{{origin}}/test_inputs.nc",
     output:
-        **{name: f"{RESULTS}/predictions/{{protocol}}/{name}.nc" for name in MANUAL},
+        **{name: f"{RESULTS}/predictions/{{origin}}/{name}.nc" for name in MANUAL},
     log:
-        f"{RESULTS}/logs/manual_networks_{{protocol}}.log",
+        f"{RESULTS}/logs/manual_networks_{{origin}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/manual_networks_{{protocol}}.tsv"
+        f"{RESULTS}/benchmarks/manual_networks_{{origin}}.tsv"
     conda:
         "../../envs/podnas.yaml"
     threads: EXPERIMENT.resources.search_threads

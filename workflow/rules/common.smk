@@ -1,7 +1,7 @@
 """Names shared by all rules: the validated configuration, paths, hashes of code."""
 
 from podnas import config as podnas_config
-from podnas import artifacts, locks, provenance, windows
+from podnas import artifacts, locks, provenance, runs, windows
 from podnas.cluster import layout, left, limits, requests, site, slurm
 from podnas.data import archive as archives
 from podnas.data import daymet_files
@@ -22,7 +22,14 @@ RELEASED = EXPERIMENT.pod.coefficients == "released"
 BASIS = f"{RESULTS}/{'released' if RELEASED else 'reduction'}/basis.nc"
 COEFFICIENTS = f"{RESULTS}/{'released' if RELEASED else 'reduction'}/coefficients.nc"
 MANUAL = [f"lstm_{units}" for units in EXPERIMENT.baselines.lstm_units]
-METHODS = [*podnas_config.BASELINES, *MANUAL, "recurrent_best", "recurrent_ensemble"]
+SYSTEMS = EXPERIMENT.system_names()
+ENSEMBLES = [f"{system}_ensemble" for system in SYSTEMS]
+COMPLETE = ["complete_system"] if EXPERIMENT.stack else []
+METHODS = [*podnas_config.BASELINES, *MANUAL, "recurrent_best", *ENSEMBLES, *COMPLETE]
+RUNS = runs.Runs(EXPERIMENT)
+# protocols that are fitted once: those that search
+SEARCHED = [protocol.name for protocol in EXPERIMENT.protocols if protocol.rolling is None]
+ROLLING = [name for name in PROTOCOLS if name not in SEARCHED]
 ARCHIVE = archives.plan(EXPERIMENT.source, f"{RESULTS}/archive")
 
 SCHEDULER = layout.scheduler(workflow.resource_settings.default_resources)
@@ -51,11 +58,40 @@ onstart:
 
 wildcard_constraints:
     protocol="|".join(PROTOCOLS),
+    origin="|".join(RUNS.origins()),
+    run="|".join(RUNS.by_path),
+    system="|".join(SYSTEMS),
 
 
 def section(name, *keys):
     """One section of the configuration, or those of its keys that are named, and nothing else, as a rule's parameter."""
     return getattr(EXPERIMENT, name).model_dump(mode="json", include=set(keys) or None)
+
+
+def own(name):
+    """One section as the networks of a run have it."""
+    return lambda wildcards: getattr(RUNS.config(wildcards.run), name).model_dump(mode="json")
+
+
+def training_windows(wildcards):
+    """Training windows of a run."""
+    return f"{RESULTS}/windows/{RUNS.by_path[wildcards.run].origin}/train.nc"
+
+
+def found(wildcards):
+    """Trials that the architectures of a run come from; a refit's from the search on the first training period."""
+    return f"{RESULTS}/search/{RUNS.architectures(wildcards.run)}/trials.parquet"
+
+
+def shares(wildcards):
+    """Catalogues of a run's shares; a refit is trained by one job."""
+    count = SHARES if SHARES > 1 and RUNS.by_path[wildcards.run].year is None else 0
+    return [f"{RESULTS}/networks/{wildcards.run}/share_{k}_of_{SHARES}.json" for k in range(count)]
+
+
+def place(wildcards):
+    """What a job's work depends on: its run, its origin or its protocol."""
+    return next((wildcards[key] for key in ("run", "origin", "protocol") if key in wildcards.keys()), None)
 
 
 def code(script):
@@ -67,22 +103,22 @@ def code(script):
 
 def memory(wildcards, attempt, threads, rulename):
     """Memory that a job asks for (MB): what it took before or should take, more after a failure."""
-    return REQUESTS.of(rulename, wildcards.get("protocol"), attempt, threads).memory_mb
+    return REQUESTS.of(rulename, place(wildcards), attempt, threads).memory_mb
 
 
 def minutes(wildcards, attempt, threads, rulename):
     """Run time that a job asks for (minutes), likewise."""
-    return REQUESTS.of(rulename, wildcards.get("protocol"), attempt, threads).minutes
+    return REQUESTS.of(rulename, place(wildcards), attempt, threads).minutes
 
 
 def search_request(key):
     """One resource of a search, which may have ranks on several nodes."""
-    return lambda wildcards, attempt: REQUESTS.of_search(SEARCH, wildcards.protocol, attempt)[key]
+    return lambda wildcards, attempt: REQUESTS.of_search(SEARCH, wildcards.run, attempt)[key]
 
 
 def work(wildcards, threads, rulename):
     """Work of a job in its rule's unit: Snakemake keeps it in the benchmark file, beside what the job took."""
-    return REQUESTS.estimate(rulename, wildcards.get("protocol"), threads).work
+    return REQUESTS.estimate(rulename, place(wildcards), threads).work
 
 
 def seeds():
@@ -110,11 +146,13 @@ def coefficients_kind():
 def stamp(protocol):
     """What every forecast and figure of a protocol says of itself; the kind of data and numbers come with the windows."""
     periods, corrected = EXPERIMENT.protocol(protocol), EXPERIMENT.training.corrects
+    every = periods.rolling and periods.rolling.every_years
+    refitted = f", refitted every {f'{every} years' if every > 1 else 'year'} on all the past" if every else ""
     return {
         "experiment": EXPERIMENT.experiment + (f" (networks correct {corrected})" if corrected else ""),
         "coefficients": coefficients_kind(),
         "protocol": protocol,
-        "train_period": f"{periods.train_first} to {periods.train_last}",
+        "train_period": f"{periods.train_first} to {periods.train_last}{refitted}",
         "test_period": f"{periods.test_first} to {periods.test_last}",
         "seeds": seeds(),
     }
@@ -128,16 +166,18 @@ def verification(protocol):
 
 def figure_files():
     """All figures of the experiment; event weeks, probes, second step and objective only where there are some."""
-    drawn = ["coefficients", "skill", "trajectory", "architectures", "rmse_map", "methods"]
+    drawn = ["coefficients", "skill", "rmse_map", "methods", "differences"]
     drawn += ["probes"] if EXPERIMENT.verify.probes else []
-    drawn += ["two_step"] if EXPERIMENT.search.two_step else []
-    drawn += ["pareto"] if EXPERIMENT.search.second_objective else []
-    drawn += ["transfer"] if EXPERIMENT.transfer.catalogue else []
+    of_search = ["trajectory", "architectures"]
+    of_search += ["two_step"] if EXPERIMENT.search.two_step else []
+    of_search += ["pareto"] if EXPERIMENT.search.second_objective else []
+    of_search += ["transfer"] if EXPERIMENT.transfer.catalogue else []
     names = ["spectrum", "modes"] + [f"{name}_{protocol}" for protocol in PROTOCOLS for name in drawn]
+    names += [f"{name}_{protocol}" for protocol in SEARCHED for name in of_search]
     names += [f"events_{protocol}" for protocol in PROTOCOLS if EXPERIMENT.events(protocol)]
     return [f"{RESULTS}/figures/{name}.png" for name in names] + search_reports()
 
 
 def search_reports():
     """What the two steps of a search have shown, of each protocol."""
-    return [f"{RESULTS}/search/{protocol}/two_step.json" for protocol in PROTOCOLS if EXPERIMENT.search.two_step]
+    return [f"{RESULTS}/search/{protocol}/two_step.json" for protocol in SEARCHED if EXPERIMENT.search.two_step]

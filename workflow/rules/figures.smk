@@ -306,6 +306,31 @@ rule figure_probes:
         "../scripts/figure_probes.py"
 
 
+rule figure_differences:
+    input:
+        differences=f"{RESULTS}/scores/{{protocol}}_differences.json",
+    output:
+        figure=report(
+            f"{RESULTS}/figures/differences_{{protocol}}.png",
+            caption="../report/differences.rst",
+            category="Scores",
+            labels={"figure": "differences", "protocol": "{protocol}"},
+        ),
+    log:
+        f"{RESULTS}/logs/figure_differences_{{protocol}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figure_differences_{{protocol}}.tsv"
+    conda:
+        "../../envs/podnas.yaml"
+    resources:
+        mem_mb=memory,
+        runtime=minutes,
+    params:
+        code=code("figure_differences"),
+    script:
+        "../scripts/figure_differences.py"
+
+
 rule figure_methods:
     input:
         scores=f"{RESULTS}/scores/{{protocol}}.parquet",

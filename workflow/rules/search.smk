@@ -3,13 +3,13 @@
 
 rule search:
     input:
-        train=f"{RESULTS}/windows/{{protocol}}/train.nc",
+        train=training_windows,
     output:
-        trials=f"{RESULTS}/search/{{protocol}}/trials.parquet",
+        trials=f"{RESULTS}/search/{{run}}/trials.parquet",
     log:
-        f"{RESULTS}/logs/search_{{protocol}}.log",
+        f"{RESULTS}/logs/search_{{run}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/search_{{protocol}}.tsv"
+        f"{RESULTS}/benchmarks/search_{{run}}.tsv"
     priority: 10
     retries: RESUBMISSIONS
     conda:
@@ -21,9 +21,9 @@ rule search:
         work=work,
     params:
         # not an output: Snakemake deletes the outputs of a job that failed, and the log is what a search resumes from
-        trial_logs=f"{RESULTS}/search/{{protocol}}/trials",
-        config=section("search"),
-        training=section("training"),
+        trial_logs=f"{RESULTS}/search/{{run}}/trials",
+        config=own("search"),
+        training=own("training"),
         windows=section("windows"),
         code=code("search"),
     script:
@@ -35,14 +35,14 @@ if SHARES > 1:
     # on a cluster, so many jobs train the members first; the rule retrain then finds them and makes the catalogue
     rule retrain_share:
         input:
-            train=f"{RESULTS}/windows/{{protocol}}/train.nc",
-            trials=f"{RESULTS}/search/{{protocol}}/trials.parquet",
+            train=training_windows,
+            trials=found,
         output:
-            catalogue=temp(f"{RESULTS}/networks/{{protocol}}/share_{{share}}_of_{SHARES}.json"),
+            catalogue=temp(f"{RESULTS}/networks/{{run}}/share_{{share}}_of_{SHARES}.json"),
         log:
-            f"{RESULTS}/logs/retrain_share_{{protocol}}.{{share}}.log",
+            f"{RESULTS}/logs/retrain_share_{{run}}.{{share}}.log",
         benchmark:
-            f"{RESULTS}/benchmarks/retrain_share_{{protocol}}.{{share}}.tsv"
+            f"{RESULTS}/benchmarks/retrain_share_{{run}}.{{share}}.tsv"
         wildcard_constraints:
             share=r"\d+",
         priority: 10
@@ -55,8 +55,8 @@ if SHARES > 1:
             runtime=minutes,
             work=work,
         params:
-            config=section("ensemble"),
-            training=section("training"),
+            config=own("ensemble"),
+            training=own("training"),
             windows=section("windows"),
             share=lambda wildcards: (int(wildcards.share), SHARES),
             code=code("retrain"),
@@ -66,15 +66,15 @@ if SHARES > 1:
 
 rule retrain:
     input:
-        shares=[f"{RESULTS}/networks/{{protocol}}/share_{k}_of_{SHARES}.json" for k in range(SHARES) if SHARES > 1],
-        train=f"{RESULTS}/windows/{{protocol}}/train.nc",
-        trials=f"{RESULTS}/search/{{protocol}}/trials.parquet",
+        shares=shares,
+        train=training_windows,
+        trials=found,
     output:
-        catalogue=f"{RESULTS}/networks/{{protocol}}/catalogue.json",
+        catalogue=f"{RESULTS}/networks/{{run}}/catalogue.json",
     log:
-        f"{RESULTS}/logs/retrain_{{protocol}}.log",
+        f"{RESULTS}/logs/retrain_{{run}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/retrain_{{protocol}}.tsv"
+        f"{RESULTS}/benchmarks/retrain_{{run}}.tsv"
     priority: 10
     conda:
         "../../envs/podnas.yaml"
@@ -85,8 +85,8 @@ rule retrain:
         runtime=minutes,
         work=work,
     params:
-        config=section("ensemble"),
-        training=section("training"),
+        config=own("ensemble"),
+        training=own("training"),
         windows=section("windows"),
         code=code("retrain"),
     script:

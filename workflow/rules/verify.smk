@@ -1,5 +1,16 @@
 """Forecasts to scores."""
 
+# catalogues of the networks behind each ensemble; of a rolling protocol, one of each refit
+CATALOGUES = {
+    protocol: {
+        f"{system}_ensemble": [
+            f"{RESULTS}/networks/{RUNS.path(origin, system)}/catalogue.json" for origin in RUNS.origins(protocol)
+        ]
+        for system in SYSTEMS
+    }
+    for protocol in PROTOCOLS
+}
+
 
 rule score:
     input:
@@ -31,6 +42,28 @@ rule score:
         "../scripts/score.py"
 
 
+rule differences:
+    input:
+        train=f"{RESULTS}/windows/{{protocol}}/train.nc",
+        ours=[f"{RESULTS}/forecasts/{{protocol}}/{name}.nc" for name in ENSEMBLES + COMPLETE],
+        baselines=[f"{RESULTS}/forecasts/{{protocol}}/{name}.nc" for name in [*podnas_config.BASELINES, *MANUAL]],
+    output:
+        differences=f"{RESULTS}/scores/{{protocol}}_differences.json",
+    log:
+        f"{RESULTS}/logs/differences_{{protocol}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/differences_{{protocol}}.tsv"
+    conda:
+        "../../envs/podnas.yaml"
+    resources:
+        mem_mb=memory,
+        runtime=minutes,
+    params:
+        code=code("differences"),
+    script:
+        "../scripts/differences.py"
+
+
 rule field_forecast:
     input:
         forecast=f"{RESULTS}/forecasts/{{protocol}}/{{method}}.nc",
@@ -59,7 +92,8 @@ rule scorecard:
     input:
         scores=[f"{RESULTS}/scores/{name}.parquet" for name in PROTOCOLS],
         maps=[f"{RESULTS}/scores/{name}_maps.nc" for name in PROTOCOLS],
-        catalogues=[f"{RESULTS}/networks/{name}/catalogue.json" for name in PROTOCOLS],
+        differences=[f"{RESULTS}/scores/{name}_differences.json" for name in PROTOCOLS],
+        catalogues=[file for of_protocol in CATALOGUES.values() for files in of_protocol.values() for file in files],
         # a twin of a part of DayMet's domain has modes of its own: they agree with the whole domain's in no way
         agreement=[f"{RESULTS}/reduction/agreement.json"] if EXPERIMENT.source.kind == "twin" and RELEASED else [],
     output:
@@ -77,6 +111,7 @@ rule scorecard:
         runtime=minutes,
     params:
         protocols=PROTOCOLS,
+        catalogues=CATALOGUES,
         title=EXPERIMENT.title,
         with_reported=EXPERIMENT.verify.reported == "sc20",
         ledger=f"{RESULTS}/ledger.jsonl",

@@ -54,6 +54,6 @@ if __name__ == "__main__":
             BaselinesConfig.model_validate(snakemake.params.config),
             TrainingConfig.model_validate(snakemake.params.training),
             WindowsConfig.model_validate(snakemake.params.windows),
-            snakemake.wildcards.protocol,
+            snakemake.wildcards.origin,
             snakemake.threads,
         )

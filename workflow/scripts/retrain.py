@@ -28,7 +28,7 @@ def main(
 ) -> None:
     data = windows.training(artifacts.read_windows(train, artifacts.TRAINING))
     table = artifacts.read_table(trials)
-    recipe = Recipe(training, window, config.epochs, keep_best=True)
+    recipe = Recipe(training, window, config.epochs, keep_best=config.keep == "best")
     numbers = range(share, config.members, shares)
     progress = Progress(f"retrain {name}", len(numbers))
     chosen = select.top_k(table, config.members)
@@ -64,7 +64,7 @@ if __name__ == "__main__":
             EnsembleConfig.model_validate(snakemake.params.config),
             TrainingConfig.model_validate(snakemake.params.training),
             WindowsConfig.model_validate(snakemake.params.windows),
-            snakemake.wildcards.protocol,
+            snakemake.wildcards.run,
             snakemake.params.code,
             snakemake.threads,
             *snakemake.params.get("share", (0, 1)),

@@ -1,6 +1,6 @@
 """Rule `scorecard`: scores of all protocols in, scorecard.json and scorecard.md out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from podnas import artifacts, provenance
@@ -10,7 +10,8 @@ from podnas.verify import ledger, page, scorecard
 def main(
     scores: Mapping[str, Path],
     maps: Mapping[str, Path],
-    catalogues: Mapping[str, Path],
+    differences: Mapping[str, Path],
+    catalogues: Mapping[str, Mapping[str, Sequence[Path]]],
     agreement: Path | None,
     ledger_file: Path,
     as_json: Path,
@@ -20,14 +21,18 @@ def main(
     with_reported: bool,
 ) -> None:
     tables = {name: artifacts.read_table(path) for name, path in scores.items()}
-    entries = scorecard.rows(tables, with_reported)
+    found = {name: artifacts.read_json(path) for name, path in differences.items()}
+    entries = scorecard.rows(tables, found, with_reported)
     protocols = [
         {
             "name": name,
             "stamp": artifacts.read_maps(maps[name]).attrs,
             "looks": ledger.count(ledger_file, name),
             "table": table,
-            "catalogue": artifacts.read_json(catalogues[name]),
+            "found": found[name],
+            "catalogues": {
+                method: [artifacts.read_json(path) for path in paths] for method, paths in catalogues[name].items()
+            },
         }
         for name, table in tables.items()
     ]
@@ -44,7 +49,11 @@ if __name__ == "__main__":
         main(
             dict(zip(names, map(Path, snakemake.input.scores), strict=True)),
             dict(zip(names, map(Path, snakemake.input.maps), strict=True)),
-            dict(zip(names, map(Path, snakemake.input.catalogues), strict=True)),
+            dict(zip(names, map(Path, snakemake.input.differences), strict=True)),
+            {
+                name: {method: list(map(Path, paths)) for method, paths in of_protocol.items()}
+                for name, of_protocol in snakemake.params.catalogues.items()
+            },
             next(map(Path, snakemake.input.agreement), None),
             Path(snakemake.params.ledger),
             Path(snakemake.output.json),

@@ -60,7 +60,7 @@ if __name__ == "__main__":
             SearchConfig.model_validate(snakemake.params.config),
             TrainingConfig.model_validate(snakemake.params.training),
             WindowsConfig.model_validate(snakemake.params.windows),
-            snakemake.wildcards.protocol,
+            snakemake.wildcards.run,
             snakemake.params.code,
             layout.place(snakemake.threads, dict(snakemake.resources.items()), snakemake.params.config["ranks"]),
             begun,

@@ -8,6 +8,7 @@ from podnas.baselines.forecaster import Forecaster
 from podnas.baselines.inverse import LinearInverseModel
 from podnas.baselines.linear import LeastSquares, Mean, SeasonalRidge
 from podnas.baselines.persistence import DampedPersistence, Persistence
+from podnas.baselines.regression import AnomalyRegression
 from podnas.config import BaselinesConfig, WindowsConfig
 
 LINEAR = ("damped_persistence", "least_squares", "seasonal_ridge", "linear_inverse_model")
@@ -35,6 +36,8 @@ def build(name: str, config: BaselinesConfig, windows: WindowsConfig, threads: i
             return Mean([build(method, config, windows) for method in LINEAR])
         case "mean_damped_inverse":
             return Mean([build(method, config, windows) for method in ("damped_persistence", "linear_inverse_model")])
+        case "anomaly_regression":
+            return AnomalyRegression(count, windows)
         case "random_forest":
             return trees.random_forest(config.trees, count, config.trees_seed, threads)
         case "xgboost":

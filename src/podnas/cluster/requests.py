@@ -19,6 +19,7 @@ from podnas.cluster import deadline
 from podnas.cluster.layout import Search
 from podnas.cluster.limits import Limits
 from podnas.config import ExperimentConfig
+from podnas.runs import Runs
 
 HEADROOM_MEMORY = 1.3
 HEADROOM_TIME = 2.0
@@ -68,6 +69,7 @@ class Requests:
     ) -> None:
         """`files`: those of the archive; sizes of those that are there count as work."""
         self.experiment, self.results, self.limits = experiment, results, limits
+        self.runs = Runs(experiment)
         self.archive_mb = sum(path.stat().st_size for path in map(Path, files) if path.is_file()) / 1e6
 
     def estimate(self, rule: str, protocol: str | None = None, cores: int = 1) -> Request:
@@ -162,7 +164,7 @@ class Requests:
 
     def _training(self, rule: str, protocol: str | None) -> int:
         """Windows times epochs, of all networks of a job."""
-        given = self.experiment
+        given = self.runs.config(protocol) if protocol in self.runs.by_path else self.experiment
         windows = self.windows(protocol)
         if rule == "search":
             steps = given.search.two_step
@@ -179,9 +181,9 @@ class Requests:
         return max(one.test_last for one in given).year - min(one.train_first for one in given).year + 1
 
     def windows(self, protocol: str | None) -> int:
-        """Training windows of a protocol, or of the longest where none is named."""
-        chosen = [one for one in self.experiment.protocols if protocol in (None, one.name)]
-        weeks = max((one.train_last - one.train_first).days // WEEK_DAYS + 1 for one in chosen)
+        """Training windows of a run, an origin or a protocol, or of the longest where none is named."""
+        paths = [path for path in self.runs.by_path if protocol is None or f"{path}/".startswith(f"{protocol}/")]
+        weeks = max((last - first).days // WEEK_DAYS + 1 for first, last in map(self.runs.training_period, paths))
         return max(1, weeks - self.experiment.windows.inputs - self.experiment.windows.outputs + 1)
 
     def _out_of_core_mb(self) -> float:

@@ -111,12 +111,19 @@ METHODS: dict[str, Style] = {
     "linear_inverse_model": Style("linear inverse model", BLUE, "^", (0, (4, 1.5))),
     "mean_linear": Style("mean of linear methods", BLUE, "D", (0, (4, 1, 1, 1))),
     "mean_damped_inverse": Style("mean of damped and inverse", BLUE, "p", (0, (1, 1))),
+    "anomaly_regression": Style("anomaly regression", SKY, "h"),
     "random_forest": Style("random forest", GREEN, "P", (0, (4, 1.5))),
     "xgboost": Style("XGBoost", GREEN, "X", (0, (1, 1))),
     "recurrent_best": Style("best searched network", ORANGE, "h", (0, (4, 1.5))),
     "recurrent_ensemble": Style("searched ensemble", VERMILION, "*"),
+    "recurrent_anomaly_ensemble": Style("searched ensemble on anomalies", VERMILION, "^", (0, (4, 1.5))),
+    "complete_system": Style("complete system", BLACK, "*"),
 }
-SEARCHED = ("recurrent_best", "recurrent_ensemble")
+SEARCHED = ("recurrent_best", "recurrent_ensemble", "recurrent_anomaly_ensemble")
+COMPLETE = "complete_system"
+SYSTEM = re.compile(r"([a-z][a-z0-9_]*)_ensemble")  # further systems of searched networks, as an experiment names them
+SYSTEM_MARKERS = ("v", "s", "D", "P", "X")
+SYSTEM_DASHES: tuple[tuple[int, tuple[float, ...]], ...] = ((0, (1, 1)), (0, (4, 1, 1, 1)), (0, (2, 1)), (0, (7, 2)))
 MANUAL = re.compile(r"lstm_(\d+)")
 MANUAL_MARKERS = ("1", "2", "3", "4", "+", "d")
 MANUAL_DASHES: tuple[tuple[int, tuple[float, ...]], ...] = (
@@ -130,23 +137,36 @@ MANUAL_DASHES: tuple[tuple[int, tuple[float, ...]], ...] = (
 
 
 def styles(names: Iterable[str]) -> dict[str, Style]:
-    """Style of each method, in the order of all figures: references, linear, trees, manual networks, searched ones.
+    """Style of each method, in the order of figures: references, linear, trees, manual networks, searched, complete.
 
     Raises ValueError for a method that has no style.
     """
     names = set(names)
     manual = sorted((name for name in names if MANUAL.fullmatch(name)), key=_units)
-    unknown = sorted(names - set(METHODS) - set(manual))
+    systems = sorted(name for name in names - set(METHODS) if SYSTEM.fullmatch(name))
+    unknown = sorted(names - set(METHODS) - set(manual) - set(systems))
     if unknown:
         raise ValueError(f"no style for method {', '.join(unknown)}; add it to METHODS in podnas/figures/style.py")
-    table = {name: style for name, style in METHODS.items() if name in names}
-    found = {name: _manual(name, place) for place, name in enumerate(manual)}
-    simple = {name: style for name, style in table.items() if name not in SEARCHED}
-    return {**simple, **found, **{name: table[name] for name in SEARCHED if name in table}}
+    known = [name for name in METHODS if name in names]
+    searched = [name for name in known if name in SEARCHED]
+    complete = [name for name in known if name == COMPLETE]
+    return {
+        **{name: METHODS[name] for name in known if name not in (*SEARCHED, COMPLETE)},
+        **{name: _manual(name, place) for place, name in enumerate(manual)},
+        **{name: METHODS[name] for name in searched},
+        **{name: _system(name, place) for place, name in enumerate(systems)},
+        **{name: METHODS[name] for name in complete},
+    }
 
 
 def _units(name: str) -> int:
     return int(name.removeprefix("lstm_"))
+
+
+def _system(name: str, place: int) -> Style:
+    label = name.removesuffix("_ensemble").replace("_", " ")
+    marker, dashes = SYSTEM_MARKERS[place % len(SYSTEM_MARKERS)], SYSTEM_DASHES[place % len(SYSTEM_DASHES)]
+    return Style(f"{label} ensemble", VERMILION, marker, dashes)
 
 
 def _manual(name: str, place: int) -> Style:

@@ -6,6 +6,8 @@ circle, so that neighbouring weeks stay together; both forecasts are scored on t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from podnas.windows import Array
@@ -51,13 +53,22 @@ def difference(
 ) -> dict[str, dict[str, float]]:
     """Ours less theirs in each score: its value, and the 90 % interval over resamples."""
     drawn = counts(len(truth), block_weeks)
-    once = np.ones((1, len(truth)))
-    both = [[scores(one, truth, climatology, rows) for rows in (once, drawn)] for one in (ours, theirs)]
+    return less(both(ours, truth, climatology, drawn), both(theirs, truth, climatology, drawn))
+
+
+def both(forecast: Array, truth: Array, climatology: Array, drawn: Array) -> dict[str, Array]:
+    """Scores of a forecast on the record itself, and then on each resample: (1 + resamples,)."""
+    once = np.ones((1, len(truth)), dtype=drawn.dtype)
+    return scores(forecast, truth, climatology, np.concatenate([once, drawn]))
+
+
+def less(ours: Mapping[str, Array], theirs: Mapping[str, Array]) -> dict[str, dict[str, float]]:
+    """Differences of what `both` gave for two forecasts: value, and 90 % interval over resamples."""
     made = {}
-    for name in both[0][0]:
-        value = float(both[0][0][name][0] - both[1][0][name][0])
-        low, high = np.quantile(both[0][1][name] - both[1][1][name], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        made[name] = {"difference": value, "low": float(low), "high": float(high)}
+    for name in ours:
+        apart = ours[name] - theirs[name]
+        low, high = np.quantile(apart[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        made[name] = {"difference": float(apart[0]), "low": float(low), "high": float(high)}
     return made
 
 

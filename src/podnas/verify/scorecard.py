@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from podnas.data import variables
-from podnas.verify import reported
+from podnas.verify import differences, reported
 
 HEADLINE = {
     "r2_mean_train": ("train", "r2_mean"),
@@ -17,14 +17,19 @@ HEADLINE = {
     "skill_clim_test": ("test", "skill_clim"),
     "acc_test": ("test", "acc"),
 }
-INTERVAL = 0.015  # half-width of the 90 % interval of one r2_mean on the SC20 test weeks
-SEARCHED = ("recurrent_ensemble", "recurrent_best")
 
 
-def rows(tables: Mapping[str, pd.DataFrame], with_reported: bool) -> list[dict[str, Any]]:
-    """One entry per method and protocol, ours and as reported; a score that does not exist is null."""
+def rows(
+    tables: Mapping[str, pd.DataFrame], found: Mapping[str, Mapping[str, Any]], with_reported: bool
+) -> list[dict[str, Any]]:
+    """One entry per method and protocol, ours and as reported; a score that does not exist is null.
+
+    found: of each protocol, what `differences.of_all` gave. Entries of what is compared with the baselines have
+    `best_baseline`, `block_weeks` and `differences`: by baseline and length of blocks (weeks).
+    """
     ours = [
         {"method": method, "protocol": protocol, **_headline(scores), "source": "ours"}
+        | _differences(found.get(protocol, {}), str(method))
         for protocol, table in tables.items()
         for method, scores in table.groupby("method", sort=False)
     ]
@@ -43,6 +48,13 @@ def _headline(scores: pd.DataFrame) -> dict[str, float | None]:
     return {name: float(overall[key]) if key in overall.index else None for name, key in HEADLINE.items()}
 
 
+def _differences(found: Mapping[str, Any], method: str) -> dict[str, Any]:
+    if method not in found.get("differences", {}):
+        return {}
+    about = {key: found[key] for key in ("best_baseline", "block_weeks")}
+    return {**about, "differences": found["differences"][method]}
+
+
 def page(
     title: str,
     entries: Sequence[Mapping[str, Any]],
@@ -52,14 +64,15 @@ def page(
 ) -> str:
     """The scorecard as Markdown: a table, a verdict and costs per protocol, notes; last, region scores by lead.
 
-    Each protocol gives name, stamp, looks (of the ledger), table (tidy scores) and catalogue (of networks).
+    Each protocol gives name, stamp, looks (of the ledger), table (tidy scores), found (differences), catalogues (of the
+    networks of each ensemble; of a rolling protocol those of all refits).
     """
     parts = [f"# {title}", ""]
     for protocol in protocols:
         mine = [entry for entry in entries if entry["protocol"] == protocol["name"]]
         stamp, looks = protocol["stamp"], _looks(*protocol["looks"])
         parts += [f"## Protocol {protocol['name']}", "", _heading(stamp), "", _table(mine), ""]
-        parts += [_verdict(mine), "", _costs(protocol["catalogue"], stamp), "", looks, ""]
+        parts += [_verdicts(protocol["found"]), "", _costs(protocol["catalogues"], stamp), "", looks, ""]
     unit = _variable(protocols[0]["stamp"]).unit
     parts += [notes, "", f"## In {'degrees Celsius' if unit == '°C' else unit}", ""]
     parts += [_regions(protocol["name"], protocol["table"], protocol["stamp"]) for protocol in protocols]
@@ -90,18 +103,14 @@ def _table(entries: Sequence[Mapping[str, Any]]) -> str:
     return text.replace("nan", "–")
 
 
-def _verdict(entries: Sequence[Mapping[str, Any]]) -> str:
-    scored = {entry["method"]: entry["r2_mean_test"] for entry in entries if entry["source"] == "ours"}
-    baselines = {method: value for method, value in scored.items() if method not in SEARCHED}
-    best = max(baselines, key=lambda method: baselines[method])
-    difference = scored["recurrent_ensemble"] - baselines[best]
-    side = "above" if difference > 0 else "below"
-    stands = f"stands {abs(difference):.3f} {side}" if abs(difference) > INTERVAL else "cannot be told from"
-    return (
-        f"`recurrent_ensemble` {stands} the baseline that scores best on these test weeks, `{best}` (r2_mean "
-        f"{scored['recurrent_ensemble']:.3f} against {baselines[best]:.3f}). On the SC20 test weeks the 90 % interval "
-        f"of a single r2_mean is about ±{INTERVAL}; paired intervals come with a later version."
+def _verdicts(found: Mapping[str, Any]) -> str:
+    lines = [f"- {differences.headline(found, method)}" for method in found["differences"]]
+    text = (
+        f"Differences of r2_mean from every baseline, 90 % intervals of the paired circular block bootstrap (blocks of "
+        f"{found['block_weeks']} weeks of initial dates, 2,000 resamples):"
     )
+    table = pd.DataFrame(differences.table(found)).to_markdown(index=False, disable_numparse=True)
+    return "\n".join([*lines, "", text, "", table])
 
 
 def _regions(protocol: str, table: pd.DataFrame, stamp: Mapping[str, Any]) -> str:
@@ -139,22 +148,29 @@ def _reported_region() -> str:
     )
 
 
-def _costs(catalogue: Mapping[str, Any], stamp: Mapping[str, Any]) -> str:
-    members = catalogue["members"]
-    forecast = sum(member["milliseconds_per_forecast"] for member in members) / 3.6e6
-    training = (catalogue["search_seconds"] + sum(member["training_seconds"] for member in members)) / 3600
-    lines = [
-        "| forecast | cost |",
-        "|:--|:--|",
-        f"| recurrent_ensemble ({len(members)} networks), one forecast of all leads | {forecast:.1e} core-hours |",
-        f"| its search ({catalogue['trials']} trials) and retraining, once | {training:.2f} core-hours |",
-    ]
+def _costs(catalogues: Mapping[str, Sequence[Mapping[str, Any]]], stamp: Mapping[str, Any]) -> str:
+    lines = ["| forecast | cost |", "|:--|:--|"]
+    for method, refits in catalogues.items():
+        lines += _cost(method, refits)
     if _variable(stamp) is not variables.SST:
         return "\n".join(lines)
     lines += [f"| {name}, as reported | {cost} |" for name, cost in reported.PHYSICS]
     return "\n".join(
         ["Unlike for unlike: a statistical forecast of a few numbers beside models of the ocean.", "", *lines]
     )
+
+
+def _cost(method: str, refits: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The search counts once: refits share it."""
+    last = refits[-1]
+    forecast = sum(member["milliseconds_per_forecast"] for member in last["members"]) / 3.6e6
+    members = [member for catalogue in refits for member in catalogue["members"]]
+    training = (last["search_seconds"] + sum(member["training_seconds"] for member in members)) / 3600
+    times = f", {len(refits)} times" if len(refits) > 1 else ""
+    return [
+        f"| {method} ({len(last['members'])} networks), one forecast of all leads | {forecast:.1e} core-hours |",
+        f"| its search ({last['trials']} trials) and retraining{times or ', once'} | {training:.2f} core-hours |",
+    ]
 
 
 def notes(agreement: Mapping[str, Any] | None, with_reported: bool) -> str:

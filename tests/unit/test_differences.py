@@ -1,0 +1,74 @@
+"""Ours against every baseline, with intervals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from podnas.figures import differences as figure
+from podnas.verify import differences, paired, scorecard
+from tests import figure_inputs
+
+COUNT = 330
+
+
+@pytest.fixture(scope="module")
+def found():
+    """Red truth about a climatology of zero; `near` and `ours` err alike, `far` errs more."""
+    random = np.random.default_rng(0)
+    truth = np.zeros((COUNT, 2, 2))
+    for week in range(1, COUNT):
+        truth[week] = 0.9 * truth[week - 1] + random.normal(size=(2, 2))
+    error = [random.normal(size=truth.shape) for _ in range(3)]
+    ours = {"recurrent_ensemble": truth + 0.5 * error[0], "complete_system": truth + 0.2 * error[2]}
+    baselines = {
+        "climatology": np.zeros_like(truth),
+        "persistence": truth + 0.5 * error[1],
+        "damped_persistence": truth + 1.5 * error[1],
+    }
+    return ours, baselines, truth, differences.of_all(ours, baselines, truth)
+
+
+def test_the_headline_is_against_the_baseline_that_scores_best(found):
+    table = found[3]
+    assert table["best_baseline"] == "persistence"
+    # a record of 330 weeks has no three blocks of 104
+    assert table["blocks_weeks"] == [26, 52, 104]
+    words = differences.headline(table, "recurrent_ensemble")
+    assert words.startswith("`recurrent_ensemble` ties with `persistence`")
+    assert "blocks of 52 weeks; of 26 weeks [" in words
+    assert differences.headline(table, "complete_system").startswith("`complete_system` is better than `persistence`")
+
+
+def test_intervals_are_those_of_the_paired_bootstrap(found):
+    ours, baselines, truth, table = found
+    alone = paired.difference(ours["complete_system"], baselines["damped_persistence"], truth, baselines["climatology"])
+    one = table["differences"]["complete_system"]["damped_persistence"]["52"]["skill_clim"]
+    assert one == {**alone["skill_clim"], "verdict": "better"}
+
+
+def test_only_the_best_baseline_has_all_lengths_of_blocks(found):
+    by = found[3]["differences"]["complete_system"]
+    assert list(by["persistence"]) == ["26", "52", "104"]
+    assert list(by["damped_persistence"]) == ["52"]
+
+
+def test_blocks_fit_a_short_record():
+    assert (differences.fitting(52, 90), differences.fitting(26, 90), differences.fitting(52, 2)) == (30, 26, 1)
+
+
+def test_the_scorecard_has_them(found):
+    tables = {"short": figure_inputs.scores(figure_inputs.LEAST, ("climatology", "complete_system"))}
+    entries = scorecard.rows(tables, {"short": found[3]}, with_reported=False)
+    plain, ours = entries
+    assert "differences" not in plain
+    assert ours["best_baseline"] == "persistence"
+    assert set(ours["differences"]) == set(found[1])
+    assert "| `persistence`" in scorecard._verdicts(found[3])
+
+
+def test_the_figure_has_a_row_for_each_baseline_the_hardest_first(found):
+    made = figure.draw({**found[3], "stamp": figure_inputs.STAMP})
+    labels = [text.get_text() for text in made.axes[0].get_yticklabels()]
+    assert labels == ["persistence", "climatology", "damped persistence"]
+    assert len(made.axes) == 2

@@ -1,0 +1,101 @@
+"""Weights of methods from forecasts of weeks they had not seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from podnas import windows
+from podnas.baselines import held_out
+from podnas.config import BaselinesConfig
+from podnas.ensemble import stack
+from tests.series import CONFIG, split
+
+LEADS, MODES = 2, 3
+
+
+def held(count: int = 400, blocks: int = 4, **noise: float) -> stack.HeldOut:
+    """Truth about a climatology of zero; each method is the truth with noise of its own."""
+    random = np.random.default_rng(0)
+    truth = random.normal(size=(count, LEADS, MODES))
+    forecasts = {name: truth + size * random.normal(size=truth.shape) for name, size in noise.items()}
+    return stack.HeldOut(forecasts, np.zeros_like(truth), truth, np.arange(count) * blocks // count)
+
+
+def test_weights_of_two_noisy_methods_are_those_of_least_squares():
+    # truth of variance 1, independent errors of variance .25 and 1: precisions 4 and 1 beside the climatology's 1,
+    # so the weights are 4/6 and 1/6
+    found = stack.fit(held(200_000, good=0.5, bad=1.0), "all", 0.001)
+    np.testing.assert_allclose(found.weights[:, 0, 0], [4 / 6, 1 / 6], atol=0.01)
+
+
+def test_weights_are_never_negative():
+    given = held(good=0.1)
+    mirrored = stack.HeldOut(
+        {**given.forecasts, "mirrored": -given.forecasts["good"]}, given.climatology, given.truth, given.block
+    )
+    for sharing in stack.SHARING:
+        assert stack.fit(mirrored, sharing, 0.01).weights.min() >= 0
+
+
+def test_a_strong_penalty_gives_equal_weights():
+    found = stack.fit(held(good=0.1, bad=2.0, worse=3.0), "none", 1e9)
+    np.testing.assert_allclose(found.weights, 1 / 3, atol=1e-6)
+
+
+def test_sharing():
+    given = held(good=0.3, bad=1.0)
+    alike = stack.fit(given, "all", 0.01).weights
+    assert np.ptp(alike, axis=(1, 2)).max() == 0
+    by_lead = stack.fit(given, "modes", 0.01).weights
+    assert np.ptp(by_lead, axis=2).max() == 0
+    assert np.ptp(by_lead, axis=1).max() > 0
+    assert np.ptp(stack.fit(given, "none", 0.01).weights, axis=2).max() > 0
+
+
+def test_a_block_is_judged_by_weights_that_never_saw_it():
+    given = held(good=0.3, bad=1.0)
+    harmed = stack.HeldOut(
+        {name: values.copy() for name, values in given.forecasts.items()},
+        given.climatology,
+        np.where((given.block == 2)[:, None, None], 1e3, given.truth),
+        given.block,
+    )
+    clean, other = (stack.validated(one, "none", 0.1)[given.block == 2] for one in (given, harmed))
+    np.testing.assert_array_equal(clean, other)
+
+
+def test_what_is_chosen_is_the_best_over_the_blocks():
+    made, record = stack.choose(held(good=0.2, bad=1.5))
+    assert record["chosen"]["r2_mean"] == max(row["r2_mean"] for row in record["choices"])
+    assert record["chosen"]["r2_mean"] > record["methods"]["good"]["r2_mean"]
+    assert (made.sharing, made.penalty) == (record["chosen"]["sharing"], record["chosen"]["penalty"])
+
+
+def test_one_block_is_refused():
+    with pytest.raises(ValueError, match="weights need two"):
+        stack.choose(held(blocks=1, good=0.1))
+
+
+def test_forecasts_that_are_not_finite_are_refused():
+    given = held(good=0.1)
+    with pytest.raises(ValueError, match="held-out forecasts of broken"):
+        stack.HeldOut({"broken": given.truth * np.nan}, given.climatology, given.truth, given.block)
+
+
+def test_baselines_are_refitted_without_each_block():
+    data = windows.training(split()[0])
+    made = held_out.forecasts(data, ("climatology", "damped_persistence"), BaselinesConfig(), CONFIG)
+    assert made.forecasts["climatology"].shape == made.truth.shape
+    second = data.restrict(np.arange(len(data.series)) >= len(data.series) // 2)
+    harmed = windows.Training(
+        np.where(np.arange(len(data.series))[:, None] >= len(data.series) // 2, 1e3, data.series),
+        data.series_centres,
+        data.segment,
+        data.inputs,
+        np.where(np.isin(data.inputs.init_time, second.inputs.init_time)[:, None, None], 1e3, data.targets),
+    )
+    other = held_out.forecasts(harmed, ("climatology", "damped_persistence"), BaselinesConfig(), CONFIG)
+    for name, values in made.forecasts.items():
+        np.testing.assert_array_equal(values[made.block == 1], other.forecasts[name][made.block == 1])
+        assert not np.allclose(values[made.block == 0], other.forecasts[name][made.block == 0])
