@@ -35,11 +35,12 @@ TREES = ("random_forest", "xgboost")  # they take longer than all others, and ar
 ARCHITECTURES = 2
 CONFIG = WindowsConfig()
 STRONG = {"dropout": 0.3, "input_noise": 0.3, "weight_decay": 0.1}
-# name: what is corrected, numbers of epochs, settings of training
+# name: what is corrected, numbers of epochs, settings of training (and the harmonics that networks are given)
 NETWORKS: dict[str, tuple[str | None, tuple[int, ...], dict[str, Any]]] = {
     "pure": (None, (40, 100), {}),
-    "pure, strong": (None, (100, 200), STRONG),
-    "pure, dropout": (None, (100, 200), {"dropout": 0.2}),
+    "pure, 3 harmonics": (None, (40, 100), {"harmonics": 3}),
+    "pure, 3 harmonics, dropout": (None, (100, 200), {"harmonics": 3, "dropout": 0.2}),
+    "pure, 3 harmonics, strong": (None, (100, 200), {"harmonics": 3, **STRONG}),
     "anomaly": ("climatology", (10, 20, 40), {}),
     "anomaly, strong": ("climatology", (20, 40, 80), {**STRONG, "learning_rate": 0.001}),
     "correction": ("mean_damped_inverse", (5, 10, 20), {"learning_rate": 0.001}),
@@ -78,7 +79,9 @@ def row(
     held: stack.HeldOut,
     linear: Array,
 ) -> None:
-    recipe = Recipe(TrainingConfig(corrects=corrects, **settings), CONFIG, max(epochs), keep_best=False)
+    training = {name: value for name, value in settings.items() if name != "harmonics"}
+    config = CONFIG.model_copy(update={"harmonics": settings.get("harmonics", CONFIG.harmonics)})
+    recipe = Recipe(TrainingConfig(corrects=corrects, **training), config, max(epochs), keep_best=False)
     started = time.process_time()
     forecasts = networks(data, recipe, epochs)
     seconds = time.process_time() - started

@@ -152,3 +152,14 @@ def test_every_experiment_has_requests(experiment: Path, tmp_path: Path) -> None
         asked = requests(tmp_path, given).of(rule, given.protocols[0].name, cores=2)
         assert 500 <= asked.memory_mb <= 8000
         assert 10 <= asked.minutes <= 24 * 60
+
+
+def test_networks_of_systems_and_refits_ask_for_their_own_work() -> None:
+    thorough = config.merge(ROOT / "config" / "config.yaml", ROOT / "config" / "experiments" / "sst_thorough.yaml")
+    asked, own = requests(Path("nowhere"), thorough), thorough.of_system("correction")
+    assert asked.windows("rolling/1990") == asked.windows("short") == 412
+    # from 1981-10-29 to 2017-12-31
+    assert asked.windows("rolling/2018") == 1888 - 15
+    assert asked.estimate("search", "long/correction").work == asked.windows("long") * own.search.epochs * 100
+    assert asked.estimate("retrain", "long/correction").work == asked.windows("long") * own.ensemble.epochs * 20
+    assert asked.estimate("retrain", "rolling/2018/correction").work == 1873 * own.ensemble.epochs * 5
