@@ -35,6 +35,7 @@ TREES = ("random_forest", "xgboost")  # they take longer than all others, and ar
 ARCHITECTURES = 2
 CONFIG = WindowsConfig()
 STRONG = {"dropout": 0.3, "input_noise": 0.3, "weight_decay": 0.1}
+NOISY = {"dropout": 0.5, "input_noise": 1.0, "weight_decay": 1.0}
 # name: what is corrected, numbers of epochs, settings of training (and the harmonics that networks are given)
 NETWORKS: dict[str, tuple[str | None, tuple[int, ...], dict[str, Any]]] = {
     "pure": (None, (40, 100), {}),
@@ -44,7 +45,12 @@ NETWORKS: dict[str, tuple[str | None, tuple[int, ...], dict[str, Any]]] = {
     "anomaly": ("climatology", (10, 20, 40), {}),
     "anomaly, strong": ("climatology", (20, 40, 80), {**STRONG, "learning_rate": 0.001}),
     "correction": ("mean_damped_inverse", (5, 10, 20), {"learning_rate": 0.001}),
+    "anomaly, long": ("climatology", (80, 160), {"dropout": 0.1, "input_noise": 0.1, "output_scale": 3}),
     "correction, strong": ("mean_damped_inverse", (10, 20, 40), {**STRONG, "learning_rate": 0.001}),
+    "correction, noisy": ("mean_damped_inverse", (10, 20, 40), {**NOISY, "learning_rate": 0.001}),
+    "anomaly, noisy": ("climatology", (40, 80), {**NOISY, "weight_decay": 0.1}),
+    "correction, noisier": ("mean_damped_inverse", (40, 80), {**NOISY, "input_noise": 2.0, "learning_rate": 0.001}),
+    "correction, noisy, slow": ("mean_damped_inverse", (10, 20, 40), {**NOISY, "learning_rate": 0.0003}),
 }
 
 
@@ -60,11 +66,11 @@ def main(path: Path, *wanted: str) -> None:
     linear = np.mean([known[name] for name in LINEAR], axis=0)
     for name, values in {**known, f"mean of {', '.join(LINEAR)}": linear}.items():
         print(f"| {name} | {numbers(values, held)} | | | |", flush=True)
-    chosen, record = stack.choose(replace(held, forecasts={name: known[name] for name in LINEAR}))
-    best = record["chosen"]
-    print(
-        f"| stack of them ({chosen.sharing}, {chosen.penalty:g}) | {best['r2_mean']:.4f} | {best['skill_clim']:.3f} |||"
-    )
+    for names in (LINEAR, tuple(known)):
+        chosen, record = stack.choose(replace(held, forecasts={name: known[name] for name in names}))
+        best, made = record["chosen"], chosen.choice
+        text = f"stack of {len(names)}: the best {made.methods}, sharing {made.sharing}, penalty {made.penalty:g}"
+        print(f"| {text} | {best['r2_mean']:.4f} | {best['skill_clim']:.3f} | | | |", flush=True)
     for name, given in NETWORKS.items():
         if not wanted or any(part in name for part in wanted):
             row(name, *given, data, held, linear)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
@@ -25,7 +27,7 @@ def held(count: int = 400, blocks: int = 4, **noise: float) -> stack.HeldOut:
 def test_weights_of_two_noisy_methods_are_those_of_least_squares():
     # truth of variance 1, independent errors of variance .25 and 1: precisions 4 and 1 beside the climatology's 1,
     # so the weights are 4/6 and 1/6
-    found = stack.fit(held(200_000, good=0.5, bad=1.0), "all", 0.001)
+    found = stack.fit(held(200_000, good=0.5, bad=1.0), stack.Choice(2, "all", 0.001))
     np.testing.assert_allclose(found.weights[:, 0, 0], [4 / 6, 1 / 6], atol=0.01)
 
 
@@ -35,22 +37,22 @@ def test_weights_are_never_negative():
         {**given.forecasts, "mirrored": -given.forecasts["good"]}, given.climatology, given.truth, given.block
     )
     for sharing in stack.SHARING:
-        assert stack.fit(mirrored, sharing, 0.01).weights.min() >= 0
+        assert stack.fit(mirrored, stack.Choice(2, sharing, 0.01)).weights.min() >= 0
 
 
 def test_a_strong_penalty_gives_equal_weights():
-    found = stack.fit(held(good=0.1, bad=2.0, worse=3.0), "none", 1e9)
+    found = stack.fit(held(good=0.1, bad=2.0, worse=3.0), stack.Choice(3, "none", 1e9))
     np.testing.assert_allclose(found.weights, 1 / 3, atol=1e-6)
 
 
 def test_sharing():
     given = held(good=0.3, bad=1.0)
-    alike = stack.fit(given, "all", 0.01).weights
+    alike = stack.fit(given, stack.Choice(2, "all", 0.01)).weights
     assert np.ptp(alike, axis=(1, 2)).max() == 0
-    by_lead = stack.fit(given, "modes", 0.01).weights
+    by_lead = stack.fit(given, stack.Choice(2, "modes", 0.01)).weights
     assert np.ptp(by_lead, axis=2).max() == 0
     assert np.ptp(by_lead, axis=1).max() > 0
-    assert np.ptp(stack.fit(given, "none", 0.01).weights, axis=2).max() > 0
+    assert np.ptp(stack.fit(given, stack.Choice(2, "none", 0.01)).weights, axis=2).max() > 0
 
 
 def test_a_block_is_judged_by_weights_that_never_saw_it():
@@ -61,7 +63,7 @@ def test_a_block_is_judged_by_weights_that_never_saw_it():
         np.where((given.block == 2)[:, None, None], 1e3, given.truth),
         given.block,
     )
-    clean, other = (stack.validated(one, "none", 0.1)[given.block == 2] for one in (given, harmed))
+    clean, other = (stack.validated(one, stack.Choice(1, "none", 0.1))[given.block == 2] for one in (given, harmed))
     np.testing.assert_array_equal(clean, other)
 
 
@@ -69,7 +71,19 @@ def test_what_is_chosen_is_the_best_over_the_blocks():
     made, record = stack.choose(held(good=0.2, bad=1.5))
     assert record["chosen"]["r2_mean"] == max(row["r2_mean"] for row in record["choices"])
     assert record["chosen"]["r2_mean"] > record["methods"]["good"]["r2_mean"]
-    assert (made.sharing, made.penalty) == (record["chosen"]["sharing"], record["chosen"]["penalty"])
+    assert asdict(made.choice).items() <= record["chosen"].items()
+
+
+def test_methods_that_do_worst_are_left_out():
+    found = stack.fit(held(worse=3.0, good=0.1, bad=0.5), stack.Choice(2, "all", 1e9))
+    assert found.methods == ("worse", "good", "bad")
+    np.testing.assert_allclose(found.weights[:, 0, 0], [0, 0.5, 0.5], atol=1e-6)
+
+
+def test_what_is_far_behind_does_no_harm():
+    made, record = stack.choose(held(worse=8.0, good=0.3, bad=0.3))
+    assert record["chosen"]["methods"] == 2
+    assert made.weights[0].max() == 0
 
 
 def test_one_block_is_refused():

@@ -2,14 +2,15 @@
 
 Forecasts of a block of the training period come from methods fitted without it. Weights of the anomalies that methods
 forecast from the climatology are non-negative and drawn towards equal ones by a ridge penalty; what they lack of a sum
-of 1 is the climatology's. How strongly they are drawn, and whether leads and modes share weights, is chosen by the
-blocks in turn: weights found on all others are judged on each.
+of 1 is the climatology's. Methods that do worst have none (trimming), since a combination of equal weights is hard to
+beat, and worse for each method that is far behind. How many are left, how strongly weights are drawn, and whether leads
+and modes share them, is chosen by the blocks in turn: what is found on all others is judged on each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any, Literal
 
@@ -49,13 +50,21 @@ class HeldOut:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """What is chosen by the blocks in turn."""
+
+    methods: int  # the best so many have weights
+    sharing: Sharing
+    penalty: float
+
+
+@dataclass(frozen=True)
 class Stack:
     """Weights (methods, leads, modes) of the methods' anomalies, and how they were found."""
 
     methods: tuple[str, ...]
     weights: Array
-    sharing: Sharing
-    penalty: float
+    choice: Choice
 
     def record(self) -> dict[str, Any]:
         """The weights as JSON: by method, for each lead and mode."""
@@ -69,20 +78,28 @@ class Stack:
         return made
 
 
-def fit(held: HeldOut, sharing: Sharing, penalty: float) -> Stack:
-    """Weights for one choice of sharing and penalty."""
-    methods = tuple(held.forecasts)
+def fit(held: HeldOut, choice: Choice) -> Stack:
+    """Weights for one choice; methods are ranked by r2_mean on these windows."""
+    ranked = sorted(held.forecasts, key=lambda name: -score(held.forecasts[name], held)["r2_mean"])
+    left = ranked[: choice.methods]
+    weights = dict.fromkeys(held.forecasts, np.zeros(held.truth.shape[1:]))
+    weights |= zip(left, _weights(held, left, choice), strict=True)
+    return Stack(tuple(weights), np.stack(list(weights.values())), choice)
+
+
+def _weights(held: HeldOut, methods: Sequence[str], choice: Choice) -> Array:
+    """Weights (methods, leads, modes) of some of the methods."""
     anomalies = np.stack([held.forecasts[name] - held.climatology for name in methods])
     truth = held.truth - held.climatology
     gram = np.einsum("inlm,jnlm->lmij", anomalies, anomalies)
     moment = np.einsum("inlm,nlm->lmi", anomalies, truth)
     size = (truth**2).sum(axis=0)  # (leads, modes)
-    axes = {"all": (0, 1), "modes": (1,), "none": ()}[sharing]
+    axes = {"all": (0, 1), "modes": (1,), "none": ()}[choice.sharing]
     if axes:
         gram, moment, size = (part.sum(axis=axes, keepdims=True) for part in (gram, moment, size))
-    solved = [_solve(gram[at], moment[at], penalty * size[at]) for at in np.ndindex(size.shape)]
+    solved = [_solve(gram[at], moment[at], choice.penalty * size[at]) for at in np.ndindex(size.shape)]
     weights = np.stack(solved, axis=1).reshape(len(methods), *size.shape)
-    return Stack(methods, np.broadcast_to(weights, (len(methods), *truth.shape[1:])), sharing, penalty)
+    return np.broadcast_to(weights, (len(methods), *truth.shape[1:]))
 
 
 def _solve(gram: Array, moment: Array, penalty: float) -> Array:
@@ -93,13 +110,13 @@ def _solve(gram: Array, moment: Array, penalty: float) -> Array:
     return weights
 
 
-def validated(held: HeldOut, sharing: Sharing, penalty: float) -> Array:
-    """Forecasts (n, leads, modes) of each block, combined by the weights that the other blocks give."""
+def validated(held: HeldOut, choice: Choice) -> Array:
+    """Forecasts (n, leads, modes) of each block, combined as the other blocks say."""
     made = np.empty_like(held.truth)
     for block in np.unique(held.block):
         mine = held.block == block
         part = held.rows(mine)
-        made[mine] = fit(held.rows(~mine), sharing, penalty).combine(part.forecasts, part.climatology)
+        made[mine] = fit(held.rows(~mine), choice).combine(part.forecasts, part.climatology)
     return made
 
 
@@ -113,14 +130,10 @@ def choose(held: HeldOut) -> tuple[Stack, dict[str, Any]]:
         raise ValueError(
             f"held-out forecasts are of {len(blocks)} block; weights need two: set windows.validation_blocks"
         )
-    choices = {
-        (sharing, penalty): validated(held, sharing, penalty) for sharing, penalty in product(SHARING, PENALTIES)
-    }
-    table = [
-        {"sharing": sharing, "penalty": penalty, **score(made, held)} for (sharing, penalty), made in choices.items()
-    ]
+    counts = range(1, len(held.forecasts) + 1)
+    choices = [Choice(*one) for one in product(counts, SHARING, PENALTIES)]
+    table = [{**asdict(choice), **score(validated(held, choice), held)} for choice in choices]
     best = max(range(len(table)), key=lambda place: table[place]["r2_mean"])
-    sharing, penalty = list(choices)[best]
     record = {
         "blocks": len(blocks),
         "windows": len(held.truth),
@@ -128,7 +141,7 @@ def choose(held: HeldOut) -> tuple[Stack, dict[str, Any]]:
         "choices": table,
         "chosen": table[best],
     }
-    return fit(held, sharing, penalty), record
+    return fit(held, choices[best]), record
 
 
 def score(forecast: Array, held: HeldOut) -> dict[str, float]:
