@@ -19,6 +19,7 @@ include: "workflow/rules/ensemble.smk"
 include: "workflow/rules/verify.smk"
 include: "workflow/rules/transfer.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/audit.smk"
 
 
 report: "workflow/report/experiment.rst"

@@ -154,6 +154,32 @@ def download(
         typer.echo(f"{len(paths)} files in {folder}, from {paths[0].name} to {paths[-1].name}")
 
 
+@app.command()
+def audit(
+    configfile: Annotated[
+        list[Path] | None, typer.Option(help="Experiment laid over config/config.yaml; repeatable.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="The experiment's own budgets, not small ones.")] = False,
+    harm: Annotated[list[str] | None, typer.Option(help="shift, permute or poison only; repeatable.")] = None,
+    until: Annotated[str, typer.Option(help="Rule or file to run to, instead of all that is fitted.")] = "fitted",
+    cores: Annotated[int, typer.Option(min=1, help="Cores for the workflow.")] = 2,
+) -> None:
+    """Harm the weeks after each protocol's training period, and fail where anything fitted or chosen changes."""
+    from podnas.audit import harms, run
+
+    with _refusals():
+        found = run.audit(configfile or (), harm or tuple(harms.HARMS), cores, typer.echo, full, until)
+        typer.echo(f"\n{run.table(found)}\n")
+        changed = run.verdict(found)
+        for line in changed:
+            typer.echo(f"podnas: {line}", err=True)
+        if changed:
+            raise typer.Exit(code=1)
+        typer.echo(
+            f"nothing that is fitted or chosen has seen a week after its training period ({len(found)} compared)"
+        )
+
+
 @contextmanager
 def _refusals() -> Iterator[None]:
     """What podnas raises knowingly is shown in one line, not as a traceback; errors may have a status of their own."""

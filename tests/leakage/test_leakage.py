@@ -12,6 +12,7 @@ import pytest
 import xarray as xr
 
 from podnas import artifacts, windows
+from podnas.audit.harms import permute, poison, shift
 from podnas.cluster import layout
 from podnas.config import (
     BASELINES,
@@ -30,19 +31,6 @@ from podnas.networks.recipe import Recipe
 from podnas.reduction import pod
 from tests.series import CONFIG, PROTOCOL, coefficients
 from tests.unit.test_pod import field
-
-
-def poison(values: np.ndarray) -> np.ndarray:
-    return np.full_like(values, 1e6)
-
-
-def permute(values: np.ndarray) -> np.ndarray:
-    return np.random.default_rng(0).permutation(values)
-
-
-def shift(values: np.ndarray) -> np.ndarray:
-    return np.roll(values, 26, axis=0) + 3
-
 
 HARMS = pytest.mark.parametrize("harm", [poison, permute, shift])
 

@@ -1,0 +1,1 @@
+"""Whether anything that is fitted or chosen has seen what it must not see."""

@@ -1,0 +1,96 @@
+"""`podnas audit` on the miniature experiment: it passes as it stands, and names what a planted leak has reached."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.workflow.conftest import ROOT, TINY, checkout
+
+SCALER = """offset=("mode", series.mean(axis=0)),"""
+ALL_WEEKS = """offset=("mode", coefficients.coefficient.values.mean(axis=0)),"""
+TABLE = "artifacts.write_table(trials, log.table(outcomes, config.two_step))"
+JUDGED_BY_TEST_TARGETS = """\
+targets = artifacts.read_windows(train.with_name("test_targets.nc"), artifacts.TARGETS).target.values
+    made = log.table(outcomes, config.two_step)
+    artifacts.write_table(trials, made.assign(loss=made.loss + abs(targets).mean()))"""
+
+
+def audit(folder: Path, *arguments: str, source: Path = ROOT / "src") -> subprocess.CompletedProcess[str]:
+    """Run in a checkout, with the package from a folder of sources; one harm, since each is a run of the workflow."""
+    return subprocess.run(
+        [sys.executable, "-m", "podnas", "audit", *TINY, "--harm", "poison", "--cores", "2", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(source)},
+        capture_output=True,
+        text=True,
+        timeout=1800,
+        check=False,
+    )
+
+
+@pytest.fixture
+def planted(tiny, tmp_path) -> Path:
+    """A checkout to plant a leak in, with the field of the run before."""
+    folder = checkout(tmp_path)
+    shutil.copytree(tiny / "results/tiny/field", folder / "results/tiny/field")
+    return folder
+
+
+def test_nothing_that_is_fitted_sees_a_test_week(tiny):
+    before = sorted((tiny / "results/tiny").rglob("*"))
+    done = audit(tiny)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    told = {line.split("|")[1].strip(): line for line in done.stdout.splitlines() if line.startswith("|")}
+    for artifact in (
+        "reduction/basis.nc",
+        "windows/short/train.nc",
+        "predictions/short/damped_persistence.nc",
+        "predictions/short/recurrent_ensemble.nc",
+        "search/short/trials.parquet",
+        "networks/short/member_00.keras",
+        "networks/short/catalogue.json",
+    ):
+        assert "| unchanged |" in told[artifact]
+        assert "| short" in told[artifact]
+    assert sorted((tiny / "results/tiny").rglob("*")) == before
+
+
+def test_a_scaler_of_all_weeks_is_named(planted):
+    shutil.copytree(ROOT / "src", planted / "src")
+    windows = planted / "src/podnas/windows.py"
+    text = windows.read_text()
+    assert SCALER in text
+    windows.write_text(text.replace(SCALER, ALL_WEEKS))
+    done = audit(planted, "--until", "results/tiny/windows/short/train.nc", source=planted / "src")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "podnas: windows/short/train.nc of protocol short changed with harm poison: offset" in done.stderr
+    assert "reduction/basis.nc" not in done.stderr
+
+
+def test_a_search_that_is_judged_by_test_targets_is_named(planted):
+    script = planted / "workflow/scripts/search.py"
+    text = script.read_text()
+    assert TABLE in text
+    script.write_text(text.replace(TABLE, JUDGED_BY_TEST_TARGETS))
+    done = audit(planted, "--until", "results/tiny/search/short/trials.parquet")
+    assert done.returncode == 1, done.stdout + done.stderr
+    # the trials themselves are the same: what they were judged by is not
+    assert done.stderr.splitlines() == [
+        "podnas: search/short/trials.parquet of protocol short changed with harm poison: loss"
+    ]
+
+
+def test_an_experiment_that_does_not_run_is_no_clean_bill(planted):
+    script = planted / "workflow/scripts/windows.py"
+    text = script.read_text()
+    script.write_text(text.replace("    training, inputs", '    raise ValueError("planted")\n    training, inputs', 1))
+    done = audit(planted, "--until", "results/tiny/windows/short/train.nc")
+    assert done.returncode == 1
+    assert "the audited experiment tiny does not run to" in done.stderr
+    assert "planted" in done.stderr
