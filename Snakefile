@@ -19,6 +19,7 @@ include: "workflow/rules/ensemble.smk"
 include: "workflow/rules/verify.smk"
 include: "workflow/rules/transfer.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/leakage.smk"
 include: "workflow/rules/audit.smk"
 
 
@@ -32,7 +33,4 @@ if SCHEDULER and SITE.light_rules == "here":
 rule all:
     default_target: True
     input:
-        f"{RESULTS}/scorecard.md",
-        f"{RESULTS}/scorecard.json",
-        f"{RESULTS}/costs.csv",
-        figure_files(),
+        wanted(),

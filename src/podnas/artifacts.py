@@ -69,6 +69,13 @@ TRANSFER_VALIDATION = {
     "baseline": ("method", "init_time", "lead", "mode"),
     "truth": ("init_time", "lead", "mode"),
 }
+LEAKAGE = {
+    "forecast": ("variant", "network", "init_time", "lead", "mode"),
+    "baseline": ("method", "init_time", "lead", "mode"),
+    "valid_time": ("init_time", "lead"),
+    "offset": ("mode",),
+    "scale": ("mode",),
+}
 MAPS = {"rmse": ("method", "lat", "lon")}
 UNITS = {
     "sst": "degree_Celsius",
@@ -314,6 +321,19 @@ def write_transfer_validation(path: Path, forecasts: xr.Dataset) -> None:
 def read_transfer_validation(path: Path) -> xr.Dataset:
     """Read what `write_transfer_validation` wrote."""
     return _read_netcdf(path, TRANSFER_VALIDATION)
+
+
+def write_leakage(path: Path, forecasts: xr.Dataset) -> None:
+    """Write test forecasts, without truth, of the leakage laboratory: by variant of the protocol and network.
+
+    Beside them those of baselines, and the scaler, of the clean protocol.
+    """
+    _write_netcdf(path, forecasts, LEAKAGE)
+
+
+def read_leakage(path: Path) -> xr.Dataset:
+    """Read what `write_leakage` wrote."""
+    return _read_netcdf(path, LEAKAGE)
 
 
 def write_forecast_field(path: Path, field: xr.Dataset) -> None:

@@ -556,6 +556,35 @@ class TransferConfig(Section):
     epochs: int = Field(20, ge=1, description="epochs, of which the best by validation is kept")
 
 
+class LeakageConfig(Section):
+    """The leakage laboratory: SC20's protocol as it was released beside the clean one, each leak priced.
+
+    An experiment that has this section makes its table and its figure and nothing else: networks that have seen test
+    weeks on purpose stand on no scorecard.
+    """
+
+    protocol: Name = Field("short", description="protocol that is the clean one, and whose test windows are scored")
+    weeks: int = Field(
+        700, ge=1, description="first test weeks that leak into the training windows, and into the scaler (SC20: 700)"
+    )
+    fitted_share: float = Field(
+        900 / 1111,
+        gt=0,
+        lt=1,
+        description="share of the shuffled windows that is fitted on; the rest validates (SC20: 900 of 1,111)",
+    )
+    architectures: int = Field(
+        10, ge=2, description="networks: architectures drawn at random, the same with the same seeds in each variant"
+    )
+    epochs: int = Field(100, ge=1, description="epochs, of which the best by the variant's own validation is kept")
+    budget: Literal["updates", "epochs"] = Field(
+        "updates",
+        description="what is the same in each variant: steps of the optimiser, those that `epochs` are of the most "
+        "windows (fewer windows then have more epochs), or epochs",
+    )
+    seed: int = Field(4, ge=0, le=MAX_SEED, description="seed of the architectures, the networks and the shuffling")
+
+
 class RegionConfig(Section):
     """A box over which scores are given in physical units."""
 
@@ -630,6 +659,7 @@ class ExperimentConfig(Section):
     )
     stack: StackConfig | None = None
     transfer: TransferConfig = TransferConfig()
+    leakage: LeakageConfig | None = None
     verify: VerifyConfig = VerifyConfig()
     resources: ResourcesConfig = ResourcesConfig()
 
@@ -741,6 +771,30 @@ class ExperimentConfig(Section):
             raise ValueError(
                 f"transfer.architectures is {count}, but this experiment's own catalogue has ensemble.members = "
                 f"{self.ensemble.members}; raise that, or lower transfer.architectures"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _the_laboratory_is_clean_but_for_its_leaks(self) -> ExperimentConfig:
+        if self.leakage is None:
+            return self
+        names = [protocol.name for protocol in self.protocols]
+        if self.leakage.protocol not in names:
+            raise ValueError(
+                f"leakage.protocol is {self.leakage.protocol}, but protocols are {names}; name one of them"
+            )
+        if self.training.corrects is not None:
+            raise ValueError(
+                f"training.corrects is {self.training.corrects}, but the networks of the leakage laboratory forecast "
+                "the coefficients themselves, as SC20's; set it to null"
+            )
+        periods = self.protocol(self.leakage.protocol)
+        weeks = (periods.test_last - periods.test_first).days // 7 + 1
+        least = 2 * (self.windows.inputs + self.windows.outputs)
+        if not least <= self.leakage.weeks <= weeks - least:
+            raise ValueError(
+                f"leakage.weeks is {self.leakage.weeks}, but protocol {periods.name} has {weeks} test weeks; both "
+                f"those that leak and those that do not need windows: set it from {least} to {weeks - least}"
             )
         return self
 

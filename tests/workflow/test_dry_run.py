@@ -13,6 +13,7 @@ from tests import fake_slurm
 from tests.workflow.conftest import ROOT, TINY, checkout, snakemake
 
 EXPERIMENTS = sorted((ROOT / "config" / "experiments").glob("*.yaml"))
+LABORATORY = ROOT / "config" / "experiments" / "leakage.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,11 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("experiment", [None, *EXPERIMENTS], ids=lambda file: file.stem if file else "default")
+@pytest.mark.parametrize(
+    "experiment",
+    [None, *(file for file in EXPERIMENTS if file != LABORATORY)],
+    ids=lambda file: file.stem if file else "default",
+)
 def test_every_experiment_plans_its_jobs(fresh, experiment):
     given = ("--configfile", str(experiment)) if experiment else ()
     done = snakemake(fresh, "-n", *given)
@@ -35,6 +40,14 @@ def test_every_experiment_plans_its_jobs(fresh, experiment):
     assert "This was a dry-run" in done.stdout
     for rule in ("field", "pod", "windows", "baselines", "search", "retrain", "ensemble", "score", "scorecard"):
         assert f"rule {rule}:" in done.stdout
+
+
+def test_the_laboratory_plans_its_table_and_no_scorecard(fresh):
+    planned = snakemake(fresh, "-n", "--configfile", str(LABORATORY)).stdout
+    for rule in ("windows", "leakage", "leakage_score", "figure_leakage"):
+        assert f"rule {rule}:" in planned
+    for rule in ("score", "scorecard", "search", "baselines"):
+        assert f"rule {rule}:" not in planned
 
 
 def test_the_slurm_profile_works_as_typed_where_no_slurm_is_installed(fresh, tmp_path):

@@ -164,6 +164,13 @@ def verification(protocol):
     return chosen.model_dump(mode="json")
 
 
+def wanted():
+    """What a run without a target makes: scorecard, costs and figures, or the leakage laboratory alone."""
+    if EXPERIMENT.leakage is not None:
+        return [f"{RESULTS}/leakage.md", f"{RESULTS}/figures/leakage.png"]
+    return [f"{RESULTS}/scorecard.md", f"{RESULTS}/scorecard.json", f"{RESULTS}/costs.csv", *figure_files()]
+
+
 def figure_files():
     """All figures of the experiment; event weeks, probes, second step and objective only where there are some."""
     drawn = ["coefficients", "skill", "rmse_map", "methods", "differences"]

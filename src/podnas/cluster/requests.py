@@ -34,7 +34,7 @@ RETRAIN_WINDOW_SECONDS = 2.4e-4  # checkpoints and networks are written, and a m
 COARSE_MB_PER_SECOND = 8.0  # of compressed archive files, on one core; 20 measured
 WEEK_DAYS = 7
 
-TRAINING = ("manual_networks", "search", "retrain", "retrain_share", "transfer", "ensemble")
+TRAINING = ("manual_networks", "search", "retrain", "retrain_share", "transfer", "leakage", "ensemble")
 FIELD = (
     "archive",
     "coarse",
@@ -49,7 +49,7 @@ FIELD = (
 )
 YEARLY = ("coarse", "daymet_twin", "download")
 # they go on where their time limit stopped them, so that they may ask for less than they need
-RESUMED = ("search", "retrain", "retrain_share", "transfer", "download")
+RESUMED = ("search", "retrain", "retrain_share", "transfer", "leakage", "download")
 
 
 @dataclass(frozen=True)
@@ -174,6 +174,9 @@ class Requests:
             return windows * given.baselines.lstm_epochs * len(given.baselines.lstm_units)
         if rule == "transfer":
             return windows * given.transfer.epochs * given.transfer.architectures * given.transfer.seeds * 3
+        if rule == "leakage" and (asked := given.leakage) is not None:
+            # eight variants, in updates each as many as the one with the most windows
+            return 8 * asked.architectures * asked.epochs * (windows + asked.weeks)
         return windows * given.ensemble.epochs * given.ensemble.members if rule != "ensemble" else 1
 
     def _years(self) -> int:

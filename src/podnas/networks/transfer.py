@@ -7,8 +7,8 @@ in another replicate another one stands in a member's place, so that none is tie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,12 @@ import xarray as xr
 from podnas import artifacts, windows
 from podnas.baselines import methods
 from podnas.config import BASELINES, BaselinesConfig, TransferConfig
-from podnas.networks import checkpoint, corrections, space
+from podnas.networks import corrections, space
+from podnas.networks import planned as planned_networks
 from podnas.networks.corrections import Correction
 from podnas.networks.engines import Engine
-from podnas.networks.lanes import Lanes
-from podnas.networks.population import Arrays, State
+from podnas.networks.planned import Plan, Report
+from podnas.networks.population import Arrays, Job, State
 from podnas.networks.recipe import Recipe, network_seed
 from podnas.networks.retrain import held_out, job, model
 from podnas.networks.space import Point
@@ -34,9 +35,6 @@ GROUPS = ("transferred", "searched", "random")
 # trees would take longer on the folds than all networks, and are far from the best
 VALIDATED = tuple(name for name in BASELINES if name not in ("random_forest", "xgboost"))
 RELEASE_EVERY = 25  # networks after which Keras forgets those it has built
-
-Plan = dict[str, Any]
-Report = Callable[[Plan, State], None]
 
 
 def groups(transferred: Path, searched: Path, config: TransferConfig) -> dict[str, list[Point]]:
@@ -93,39 +91,19 @@ def train(
 
     Raises ArithmeticError when a training diverges.
     """
-    states: dict[int, State] = {}
 
     @cache
     def arrays(block: int) -> Arrays:
         return held_out(data, recipe, block)
 
-    with Lanes(engine, workers) as lanes:
-        for number, plan in enumerate(planned):
-            kept = _finished(_path(folder, plan), plan)
-            if kept is None:
-                lanes.submit(number, job(plan["point"], plan["seed"], arrays(plan["held_out_block"]), recipe))
-            else:
-                states[number] = kept
-        while len(states) < len(planned):
-            done = lanes.finished()
-            plan = planned[done.key]
-            if done.state.error is not None:
-                raise ArithmeticError(f"{_path(folder, plan).stem}: {done.state.error}")
-            checkpoint.save(_path(folder, plan), plan, done.state)
-            states[done.key] = done.state
-            report(plan, done.state)
-    return [states[number] for number in range(len(planned))]
+    def begin(plan: Plan) -> Job:
+        return job(plan["point"], plan["seed"], arrays(plan["held_out_block"]), recipe)
+
+    return planned_networks.train(planned, begin, partial(_path, folder), engine, workers, report)
 
 
 def _path(folder: Path, plan: Plan) -> Path:
     return folder / f"{plan['group']}_{plan['replicate']:03d}_{plan['member']:02d}.npz"
-
-
-def _finished(path: Path, plan: Plan) -> State | None:
-    if not path.exists():
-        return None
-    record, state = checkpoint.load(path)
-    return state if record == plan else None
 
 
 def forecasts(
