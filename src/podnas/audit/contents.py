@@ -24,9 +24,14 @@ from podnas import artifacts
 Contents = dict[str, Any]  # what has a name in a file, to its value
 
 
-def differences(before: Path, after: Path, train_last: date) -> list[str]:
-    """Names of what differs between two files; raises ArtifactError where one cannot be read."""
+def differences(before: Path, after: Path, train_last: date) -> list[str] | None:
+    """Names of what differs between two files; None where all of both is dated later, and nothing can be compared.
+
+    Raises ArtifactError where one cannot be read.
+    """
     first, second = (contents(path, train_last) for path in (before, after))
+    if not first and not second:
+        return None
     names = [*first, *(name for name in second if name not in first)]
     return [name for name in names if name not in first or name not in second or not _same(first[name], second[name])]
 
@@ -69,6 +74,8 @@ def _dataset(path: Path, train_last: np.datetime64) -> Contents:
     if "init_time" in dataset.dims:
         last = dataset.valid_time.max("lead") if "valid_time" in dataset.variables else dataset.init_time
         kept["init_time"] = last.values <= train_last
+    if kept and not any(rows.any() for rows in kept.values()):
+        return {}
     past = dataset.isel(kept)
     return {str(name): held.values for name, held in past.variables.items()} | {
         f"attribute {name}": value for name, value in past.attrs.items()

@@ -195,11 +195,13 @@ def _compare(
 ) -> Iterator[Finding]:
     before, after = clean.artifacts(others), work.artifacts(others)
     for path in [*before, *(path for path in after if path not in before)]:
+        differs: list[str] | None
         if path not in after or path not in before:
             differs = ["the file is missing" if path in before else "the file is new"]
         else:
             differs = contents.differences(clean.results / path, work.results / path, train_last)
-        yield Finding(path, protocol, harm, tuple(differs))
+        if differs is not None:
+            yield Finding(path, protocol, harm, tuple(differs))
 
 
 def table(found: Sequence[Finding]) -> str:
