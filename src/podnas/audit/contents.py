@@ -83,9 +83,10 @@ def _dataset(path: Path, train_last: np.datetime64) -> Contents:
 
 
 def _network(path: Path) -> Contents:
-    found: Contents = {}
     with zipfile.ZipFile(path) as archive:
-        found["config"] = archive.read("config.json").decode()
+        config = _leaves(json.loads(archive.read("config.json")), "config")
+        # Keras numbers objects by their place in memory
+        found: Contents = {name: value for name, value in config if not name.endswith(".shared_object_id")}
         with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as weights:
 
             def keep(name: str, held: Any) -> None:
