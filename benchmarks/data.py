@@ -29,8 +29,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-for _variable in THREADS:
-    os.environ[_variable] = "1"
+if __name__ == "__main__":  # processes that are spawned import this file, too, and have what they are given
+    for _variable in THREADS:
+        os.environ[_variable] = "1"
 
 import archives  # noqa: E402
 import netCDF4  # noqa: E402
