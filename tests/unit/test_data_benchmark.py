@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import runpy
 import sys
 import time
 from multiprocessing import get_context
@@ -18,15 +19,19 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 @pytest.fixture(scope="module")
 def modules():
-    """benchmarks/data.py and benchmarks/coarsening.py; the threads that the former asks for are put back."""
-    before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")}
+    """benchmarks/data.py and benchmarks/coarsening.py."""
     sys.path.insert(0, str(BENCHMARKS))
     try:
         yield importlib.import_module("data"), importlib.import_module("coarsening")
     finally:
         sys.path.remove(str(BENCHMARKS))
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def test_spawned_processes_keep_the_threads_that_they_are_given(modules, monkeypatch):
+    """They import the script that started them under this name: the POD's would have one core."""
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    runpy.run_path(str(BENCHMARKS / "data.py"), run_name="__mp_main__")
+    assert "OPENBLAS_NUM_THREADS" not in os.environ
 
 
 @pytest.fixture
