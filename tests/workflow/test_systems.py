@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,9 @@ def test_what_a_kill_took_is_made_again_for_its_years_alone(made):
     (made / RESULTS / "predictions/rolling/1992/climatology.nc").unlink()
     # as after a kill: what was made of it is not there either
     (made / RESULTS / "predictions/rolling/climatology.nc").unlink()
+    shutil.rmtree(made / RESULTS / "forecasts/rolling")
+    for path in (*(made / RESULTS / "scores").glob("rolling*"), *(made / RESULTS).glob("scorecard.*")):
+        path.unlink()
     done = run(made, "-n")
     assert "rule baselines:" in done.stdout
     assert "origin=rolling/1992" in done.stdout
