@@ -50,7 +50,7 @@ def test_ranks_over_nodes_with_a_gpu_each() -> None:
         "gpu": 8,
         "slurm_partition": "gpu",
         "tasks": 8,
-        "mpi": f"{SRUN} --cpus-per-task=4 --nodes=2 --gpus-per-task=1",
+        "mpi": f"{SRUN} --cpus-per-task=4 --nodes=1-2 --gpus-per-task=1",
         "slurm_extra": "--no-kill",
         "nodes": 2,
         "lanes": 64,

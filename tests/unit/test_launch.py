@@ -91,6 +91,14 @@ def test_where_nothing_is_left_a_failure_is_none(starts):
     assert len(calls.read_text().splitlines()) == 2
 
 
+def test_what_a_lost_rank_left_is_done_by_another_start_though_the_launcher_ended_well(starts):
+    """As srun --no-kill does after a node's failure."""
+    calls = starts(0, 0, 1)
+    left = iter([False, True])
+    launch.mpiexec(2, ["x"], lambda: 5, complete=lambda: next(left))
+    assert [line.split()[2] for line in calls.read_text().splitlines()] == ["2", "1"]
+
+
 def test_what_no_other_start_can_help_is_started_once_and_says_why(starts):
     assert launch.HOPELESS | 1 == launch.HOPELESS  # beside ranks that failed in another way
     calls = starts(launch.HOPELESS, 0, words="no module")

@@ -151,7 +151,8 @@ def launcher(site: SiteConfig, cores: int, nodes: int | None) -> str:
     if shlex.split(given)[0].rpartition("/")[2] != "srun":
         return given
     parts = [given, f"--cpus-per-task={cores}"]
-    parts += [f"--nodes={nodes}"] if nodes else []
+    # at least one: after a node's failure, fewer ranks are started on what is left of the job
+    parts += [f"--nodes=1-{nodes}"] if nodes else []
     parts += ["--gpus-per-task=1"] if site.searches.gpus else []
     return " ".join(parts)
 

@@ -133,22 +133,22 @@ def mpiexec(
     arguments: Sequence[str],
     finished: Callable[[], int],
     environment: Mapping[str, str] | None = None,
-    complete: Callable[[], bool] = lambda: False,
+    complete: Callable[[], bool] | None = None,
 ) -> None:
-    """Run `python arguments…` on so many ranks until they all end well, or until `complete` says that nothing is left.
+    """Run `python arguments…` on so many ranks until `complete` says that nothing is left, or all end well.
 
-    When they do not, those that remain are started again at once, one rank fewer each time and at least one; what they
-    do must therefore go on where it stopped. `finished` counts trials that are on the disk and were not given up.
+    A launcher may lose a rank with its node and end well all the same (`srun --no-kill`); what that rank had under way
+    is then left. Those that remain are started again at once, one rank fewer each time and at least one; what they do
+    must therefore go on where it stopped. `finished` counts trials that are on the disk and were not given up.
     ValueError is raised with the last words of the ranks where it stands still for ATTEMPTS starts, and at once where
     one of them ended with status HOPELESS and something is left to do.
     """
     idle, count = 0, finished()
     while True:
         code, words = _start(ranks, arguments, environment or {})
-        if code == 0:
-            return
-        if complete():
-            LOG.warning("the launcher of %d ranks ended with status %d, with nothing left to do", ranks, code)
+        if code == 0 if complete is None else complete():
+            if code:
+                LOG.warning("the launcher of %d ranks ended with status %d, with nothing left to do", ranks, code)
             return
         if code == HOPELESS:
             raise ValueError("ranks cannot do what they are started for; their last words:\n" + "\n".join(words))
