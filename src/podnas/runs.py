@@ -44,6 +44,8 @@ class Runs:
             for system in experiment.system_names()
             for run in [Run(protocol.name, year, system)]
         }
+        self._paths = {(run.origin, run.system): path for path, run in self.by_path.items()}
+        self._configs: dict[str, ExperimentConfig] = {}
 
     def origins(self, protocol: str | None = None) -> list[str]:
         """Origins of a protocol, or of all, in time."""
@@ -51,7 +53,7 @@ class Runs:
 
     def path(self, origin: str, system: str) -> str:
         """The run of a system at an origin."""
-        return next(run.path for run in self.by_path.values() if (run.origin, run.system) == (origin, system))
+        return self._paths[origin, system]
 
     def architectures(self, path: str) -> str:
         """The run whose search finds the architectures of this one."""
@@ -60,7 +62,11 @@ class Runs:
 
     def config(self, path: str) -> ExperimentConfig:
         """The experiment as a run sees it."""
-        run = self.by_path[path]
+        if path not in self._configs:
+            self._configs[path] = self._config(self.by_path[path])
+        return self._configs[path]
+
+    def _config(self, run: Run) -> ExperimentConfig:
         own, rolling = self.experiment.of_system(run.system), self.experiment.protocol(run.protocol).rolling
         if rolling is None:
             return own

@@ -96,3 +96,18 @@ def test_scripts_of_the_sites_scheduler_must_be_there() -> None:
         layout.check_scripts(SiteConfig(scheduler=known), folder)
     with pytest.raises(ValueError, match=r"scheduler of the site file is bsub, and .* has scripts for qsub, sbatch"):
         layout.check_scripts(SiteConfig(scheduler="bsub"), folder)
+
+
+def test_forecasts_and_scores_of_a_protocol_are_one_group() -> None:
+    for rule in ("ensemble", "complete_system"):
+        assert layout.group(SiteConfig(), rule, "short") == "results-short"
+    assert layout.GROUPS["score"].format(protocol="short") == "results-short"
+    assert layout.group(SiteConfig(), "retrain", "short") is None
+
+
+def test_all_of_a_refit_is_one_group_apart_from_its_protocols() -> None:
+    for rule in layout.BY_ORIGIN:
+        assert layout.group(SiteConfig(), rule, "rolling/1990") == "results-rolling-1990"
+    # networks on GPUs have jobs of their own: forecasts would hold these for nothing
+    assert layout.group(site(gpus=1), "retrain", "rolling/1990") is None
+    assert layout.group(site(gpus=1), "ensemble", "rolling/1990") == "results-rolling-1990"

@@ -163,3 +163,43 @@ def test_networks_of_systems_and_refits_ask_for_their_own_work() -> None:
     assert asked.estimate("search", "long/correction").work == asked.windows("long") * own.search.epochs * 100
     assert asked.estimate("retrain", "long/correction").work == asked.windows("long") * own.ensemble.epochs * 20
     assert asked.estimate("retrain", "rolling/2018/correction").work == 1873 * own.ensemble.epochs * 5
+
+
+def test_a_refit_asks_for_minutes_and_a_forecast_for_no_more() -> None:
+    thorough = config.merge(ROOT / "config" / "config.yaml", ROOT / "config" / "experiments" / "sst_thorough.yaml")
+    asked, given = requests(Path("nowhere"), thorough), thorough.resources
+    assert asked.of("retrain", "long", cores=2).minutes == given.search_minutes
+    assert asked.of("retrain", "rolling/1990", cores=2).minutes == given.minutes
+    assert asked.of("ensemble", "rolling/1990").minutes == given.small_minutes
+
+
+def test_more_cores_than_a_node_has_are_refused_before_submission(tmp_path: Path) -> None:
+    narrow = requests(tmp_path, limits=Limits(None, None, 4))
+    assert narrow.of("retrain", "short", cores=4).memory_mb == 2700
+    with pytest.raises(ValueError, match=r"rule retrain asks for 8 cores .* may have 4; lower resources\.search_thr"):
+        narrow.of("retrain", "short", cores=8)
+    with pytest.raises(ValueError, match=r"rule coarse asks for 8 cores .* lower resources\.coarse_threads \(2\)"):
+        narrow.of("coarse", cores=8)
+    wide = layout.search(SiteConfig(searches=SearchSite(ranks=8, nodes=2, cores=2)), DEFAULT, "slurm")
+    with pytest.raises(ValueError, match=r"rule search asks for 8 cores .* or searches in the site file"):
+        narrow.of_search(wide, "short")
+
+
+def test_jobs_with_gpus_stay_within_the_bounds_of_their_partition(tmp_path: Path) -> None:
+    asked = requests(tmp_path, limits=Limits(64_000, 1440, 16, with_gpus=Limits(256_000, 60, 32)))
+    assert asked.of("retrain", "short", cores=2).minutes == 60
+    assert asked.of("manual_networks", "short", attempt=4, cores=32 - 16).minutes == 120
+    alone = layout.search(SiteConfig(gpu_partition="gpu", searches=SearchSite(gpus=1, cores=32)), DEFAULT, "slurm")
+    assert asked.of_search(alone, "short")["runtime"] == 60
+
+
+def test_shares_of_an_ensemble_ask_for_their_part_and_alike_in_an_array(tmp_path: Path) -> None:
+    large = DEFAULT.model_copy(update={"ensemble": DEFAULT.ensemble.model_copy(update={"members": 4000})})
+    one, four = (Requests(large, tmp_path, UNBOUNDED, shares=shares) for shares in (1, 4))
+    assert four.estimate("retrain_share", "long").work * 4 == one.estimate("retrain_share", "long").work
+    of_runs = [four.of("retrain_share", run, cores=2) for run in ("short", "long")]
+    assert of_runs[0] == of_runs[1]
+    assert of_runs[0].minutes > 120
+    # what the longest run of them took is what all ask for
+    measured(tmp_path, "retrain_share_long.0", 36_000, 4000)
+    assert four.of("retrain_share", "short", cores=2).memory_mb == 300 + 1.3 * 4000

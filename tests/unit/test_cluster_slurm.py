@@ -51,6 +51,10 @@ def test_bounds_are_those_of_the_partition(cluster) -> None:
         ({"searches": SearchSite(ranks=4, cores=33)}, r"searches\.cores is 33, but nodes of partition main have 32"),
         ({"searches": SearchSite(ranks=500, cores=2)}, r"searches\.ranks 500 of 2 cores are 1000 cores, .* has 128"),
         (
+            {"gpu_partition": "gpu", "searches": SearchSite(ranks=5, nodes=1, gpus=1)},
+            r"searches\.ranks 5 on 1 nodes need 5 GPUs on a node, but those of partition gpu have 4 .* raise",
+        ),
+        (
             {"gpu_partition": "none", "searches": SearchSite(gpus=1)},
             r"gpu_partition is none, but there is no partition",
         ),
@@ -66,7 +70,28 @@ def test_what_the_cluster_does_not_have_is_refused(cluster, given, words) -> Non
 def test_gpus_are_looked_for_where_jobs_with_gpus_run(cluster) -> None:
     cluster()
     wide = SearchSite(ranks=8, nodes=2, cores=4, gpus=1)
-    assert slurm.check(SiteConfig(**FITTING, gpu_partition="gpu", searches=wide)) == Limits(128_000, 1440, 32)
+    given = SiteConfig(**FITTING, gpu_partition="gpu", searches=wide)
+    assert slurm.check(given) == Limits(128_000, 1440, 32, with_gpus=Limits(256_000, 720, 32))
+    narrow = given.model_copy(update={"most_minutes": 1000})
+    assert slurm.check(narrow) == Limits(128_000, 1000, 32, with_gpus=Limits(256_000, 720, 32))
+
+
+@pytest.mark.parametrize(
+    ("generic", "gpus"),
+    [
+        ("(null)", 0),
+        ("gpu", 1),
+        ("gpu:4", 4),
+        ("gpu:a100:4(S:0-1)", 4),
+        ("gpu:a100:2(S:0,1),gpu:v100:1(S:1),craynetwork:4", 3),
+    ],
+)
+def test_gpus_of_a_node_are_counted(cluster, generic, gpus) -> None:
+    cluster(nodes=fake_slurm.NODES.replace("gpu:a100:4", generic))
+    given = SiteConfig(**FITTING, gpu_partition="gpu", searches=SearchSite(ranks=2 * gpus + 1, gpus=1))
+    words = f"searches.ranks is {2 * gpus + 1}, each with a GPU, but partition gpu has {2 * gpus}; lower"
+    with pytest.raises(ValueError, match=words if gpus else "has no GPUs"):
+        slurm.check(given)
 
 
 def test_no_default_partition_and_none_named(cluster) -> None:
@@ -79,6 +104,14 @@ def test_a_user_without_an_account(cluster) -> None:
     cluster(accounts="")
     with pytest.raises(ValueError, match=r"takes jobs of known accounts only, and user .* has none"):
         slurm.check(SiteConfig(partition="main"))
+
+
+def test_an_account_that_a_site_hides_is_not_refused_where_none_is_needed(cluster) -> None:
+    cluster(enforce="none", accounts="")
+    assert slurm.check(SiteConfig(**FITTING)).memory_mb == 128_000
+    cluster(accounts="")
+    with pytest.raises(ValueError, match=r"account is climate, but user \w+ has: none"):
+        slurm.check(SiteConfig(**FITTING))
 
 
 def test_without_accounting_any_account_will_do(cluster) -> None:

@@ -15,6 +15,7 @@ import xarray as xr
 from distributed import Client, LocalCluster
 
 from podnas import artifacts
+from podnas.cluster.limits import Limits
 from podnas.cluster.site import SiteConfig
 from podnas.config import PodConfig
 from podnas.reduction import cluster, gram, krylov, pod, snapshots
@@ -362,12 +363,20 @@ def test_opening_reads_no_values(tmp_path):
 
 def test_workers_on_slurm_are_what_the_site_has():
     here = SiteConfig(account="climate", partition="long", qos="high", most_minutes=90, dask_cores=4)
-    asked = cluster.workers_asked_for(config(memory_gb=2.0), here)
+    asked = cluster.workers_asked_for(config(memory_gb=2.0), here, Limits())
     assert asked["memory"] == "12000MB"  # four processes of 2 GB with headroom of .3, and .4 GB of libraries
     assert (asked["cores"], asked["processes"], asked["walltime"]) == (4, 4, "01:30:00")
     assert (asked["queue"], asked["account"], asked["job_extra_directives"]) == ("long", "climate", ["--qos=high"])
     assert asked["python"] == sys.executable
-    assert cluster.workers_asked_for(config(memory_gb=2.0), SiteConfig())["walltime"] == "02:00:00"
+    assert cluster.workers_asked_for(config(memory_gb=2.0), SiteConfig(), Limits())["walltime"] == "02:00:00"
+    short = cluster.workers_asked_for(config(memory_gb=2.0), SiteConfig(), Limits(minutes=45))
+    assert short["walltime"] == "00:45:00"
+    with pytest.raises(
+        ValueError, match=r"asks for 6000 MB, but a job may have 4000; lower dask_cores .* pod\.memory_gb"
+    ):
+        cluster.workers_asked_for(config(memory_gb=2.0), SiteConfig(), Limits(4000))
+    with pytest.raises(ValueError, match=r"asks for 2 cores, but a job may have 1"):
+        cluster.workers_asked_for(config(memory_gb=0.1), SiteConfig(), Limits(cores=1))
 
 
 @pytest.mark.parametrize("address", ["tcp://nohost", "foo://host:8786"])

@@ -17,6 +17,7 @@ from tests import fake_slurm
 from tests.workflow.conftest import ROOT, TINY, checkout, snakemake
 
 EXECUTOR_NEUTRAL = {"rerun-triggers", "printshellcmds", "rerun-incomplete", "benchmark-extended"}
+EIGHT = sorted(["data", "baselines", *["search", "retrain"] * 2, "results-short", "results-long"])
 WIDE = """
 account: climate
 partition: main
@@ -63,7 +64,7 @@ def jobs(folder: Path, *arguments: str) -> list[str]:
     for line in planned.splitlines():
         if line.startswith("["):
             group = "Group job" in line
-            submitted += re.findall(r"Group job (\w+)", line)
+            submitted += re.findall(r"Group job ([\w-]+)", line)
         elif not line.strip():
             continue
         elif (found := re.match(r"(?:rule|localrule) (\w+):", line)) and not group:
@@ -92,7 +93,7 @@ def test_settings_in_force_with_the_slurm_profile(here, fresh, monkeypatch) -> N
     assert given.slurm_requeue
     assert given.slurm_efficiency_report
     assert given.slurm_jobname_prefix == f"podnas-{locks.name()}"
-    assert {"coarse", "retrain_share"} <= set(given.slurm_array_jobs.split(","))
+    assert given.slurm_array_jobs.split(",") == list(layout.ARRAYS)
     defaults = {name: given.default_resources[name].raw for name in given.default_resources}
     assert defaults["scheduler"] == "slurm"
     assert (defaults["slurm_account"], defaults["slurm_partition"]) == ("'climate'", "'main'")
@@ -114,23 +115,36 @@ def test_settings_follow_what_slurm_has(here, fresh, monkeypatch) -> None:
 
 def test_the_default_experiment_submits_eight_jobs(here, fresh) -> None:
     """Data and baselines; search, retraining and results of each of two protocols."""
-    submitted = jobs(fresh, "--profile", "slurm")
-    both = ["results", "retrain", "search"]
-    assert sorted(set(submitted) - layout.LIGHT.keys()) == sorted(["baselines", "data", *both])
-    assert [name for name in submitted if name not in layout.LIGHT] == sorted(["baselines", "data", *both, *both])
+    submitted = [name for name in jobs(fresh, "--profile", "slurm") if name not in layout.LIGHT]
+    assert submitted == EIGHT
 
 
 def test_light_rules_are_submitted_together_where_login_nodes_take_no_work(here, fresh) -> None:
     here("account: climate\nlight_rules: submitted\n")
-    assert jobs(fresh, "--profile", "slurm") == ["baselines", "data", "results", *["retrain"] * 2, *["search"] * 2]
+    assert jobs(fresh, "--profile", "slurm") == sorted([*EIGHT, "results"])
+
+
+def test_systems_and_refits_are_submitted_in_few_jobs(here, fresh) -> None:
+    """A refit is a job or two, from networks to forecasts; a group that depended on itself would be an error."""
+    submitted = jobs(fresh, "--profile", "slurm", "--configfile", "config/experiments/sst_thorough.yaml")
+    refits = [f"results-rolling-{year}" for year in range(1990, 2019)]
+    # pure networks, which the complete system does without, are apart from the others
+    assert [name for name in submitted if name.startswith("results-rolling-")] == sorted(refits * 2)
+    assert {"results-short", "results-long", "results-rolling"} <= set(submitted)
+    once = [name for name in submitted if name not in {*layout.LIGHT, *refits}]
+    # three systems of networks in two protocols; two rules of baselines at 31 origins, four in a job
+    assert (once.count("search"), once.count("retrain"), once.count("baselines")) == (6, 6, 16)
+    assert len(once) == 6 + 6 + 16 + 3 + 1
 
 
 def test_every_rule_is_light_or_in_a_group_or_a_job_of_its_own() -> None:
     files = (ROOT / "workflow" / "rules").glob("*.smk")
     rules = {rule for file in files for rule in re.findall(r"rule (\w+):", file.read_text())}
-    alone = {"search", "retrain", "retrain_share", "transfer", "coarse", "download", "daymet_twin", "field_forecast"}
-    assert layout.GROUPS.keys() | layout.LIGHT.keys() | alone == rules
-    assert not layout.GROUPS.keys() & layout.LIGHT.keys()
+    alone = {"search", "retrain_share", "transfer", "coarse", "download", "daymet_twin", "field_forecast", "leakage"}
+    targets = {"fitted"}  # without jobs
+    kinds = [layout.GROUPS.keys(), layout.LIGHT.keys(), layout.BY_ORIGIN, alone, targets]
+    assert set().union(*kinds) == rules
+    assert sum(map(len, kinds)) == len(rules)  # each is of one kind
 
 
 def test_wide_searches_and_shared_retraining(here, fresh) -> None:
@@ -166,8 +180,33 @@ def test_more_memory_than_a_node_has_is_refused_before_any_job(here, fresh) -> N
     here("account: climate", nodes="main*|up|1:00:00|4|2000|(null)|2\n")
     done = snakemake(fresh, "--profile", "slurm", *TINY)
     assert done.returncode != 0
-    assert "asks for 3500 MB, but a job may have 2000 MB on a node of its partition; lower" in done.stdout
+    refused = r"rule \w+ asks for \d+ MB, but a job may have 2000 MB on a node of its partition; lower"
+    assert re.search(refused, done.stdout), done.stdout[-3000:]
     assert not (fresh / "results" / "tiny").exists()
+
+
+@pytest.mark.parametrize(
+    ("site", "nodes", "words"),
+    [
+        # asked for by a job that comes after others
+        (
+            "searches: {cores: 3, ranks: 4, nodes: 1}",
+            "16|8000",
+            "rule search asks for 11600 MB, but a job may have 8",
+        ),
+        ("", "1|64000", r"rule \w+ asks for 2 cores on a node, but a job may have 1"),
+        ("most_minutes: 20", "16|64000", "minutes in all, but a job may run for 20; choose a partition with a longer"),
+        ("jobs: 3\nretraining_jobs: 2", "16|64000", "of rule retrain_share, as a job array, .* set jobs to"),
+    ],
+)
+def test_what_no_first_job_shows_is_refused_before_any_is_submitted(here, fresh, tmp_path, site, nodes, words) -> None:
+    here(f"account: climate\n{site}\n", nodes=f"main*|up|1:00:00|{nodes}|(null)|2\n")
+    fake_slurm.program(tmp_path, "sbatch", f"echo submitted >> {tmp_path}/submitted; echo 17")
+    many = ("--config", "ensemble={members: 2}", "search={trials: 4}") if "retraining_jobs" in site else ()
+    done = snakemake(fresh, "--profile", "slurm", *TINY, *many)
+    assert done.returncode != 0
+    assert re.search(words, done.stdout), done.stdout[-3000:]
+    assert not (tmp_path / "submitted").exists()
 
 
 def test_without_slurm_a_run_says_where_to_start_it(here, fresh) -> None:
@@ -177,8 +216,8 @@ def test_without_slurm_a_run_says_where_to_start_it(here, fresh) -> None:
 
 
 def test_scripts_of_the_generic_profile_hand_on_what_is_asked(tmp_path, monkeypatch) -> None:
-    for name, words in (("sbatch", 'echo "$@" > asked; echo "17;test"'), ("qsub", 'echo "$@" > asked; echo 18.head')):
-        fake_slurm.program(tmp_path, name, words)
+    fake_slurm.program(tmp_path, "sbatch", 'echo "$@" > asked; echo "17;test"')
+    fake_slurm.program(tmp_path, "qsub", 'echo "$@" > asked; cat > script; echo 18.head')
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     scripts = ROOT / "profiles" / "generic"
     wide = ["podnas-search", "4", "12000", "90", "8", "2", "8", "gpu", "climate", "-", "job.sh"]
@@ -191,6 +230,7 @@ def test_scripts_of_the_generic_profile_hand_on_what_is_asked(tmp_path, monkeypa
     asked = (tmp_path / "asked").read_text()
     assert "select=2:ncpus=16:mpiprocs=4:mem=12000mb:ngpus=4" in asked
     assert "walltime=5400" in asked
+    assert "sh 'job.sh'" in (tmp_path / "script").read_text()
 
 
 @pytest.mark.parametrize(
@@ -225,6 +265,22 @@ def test_states_of_qsub_jobs(tmp_path, monkeypatch, state, status, answer) -> No
     ended = f"; echo '    Exit_status = {status}'" if status else ""
     fake_slurm.program(tmp_path, "qstat", f"echo '    job_state = {state}'{ended}")
     assert run(ROOT / "profiles" / "generic" / "qsub" / "status", "7", folder=tmp_path) == answer
+
+
+@pytest.mark.parametrize(
+    ("ends", "answer"), [("exit 0", "success"), ("exit 3", "failed"), ('kill -9 "$PPID"', "failed")]
+)
+def test_a_qsub_job_that_is_forgotten_is_judged_by_what_it_left(tmp_path, monkeypatch, ends, answer) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    # the job runs at once, and the server keeps no history, as most do
+    fake_slurm.program(tmp_path, "qsub", "cat > whole; PBS_JOBID=18.head sh whole; echo 18.head")
+    fake_slurm.program(tmp_path, "qstat", 'test "$1" = -B')
+    fake_slurm.program(tmp_path, "sleep", ":")
+    (tmp_path / "job.sh").write_text(f"#!/bin/sh\n{ends}\n")
+    scripts = ROOT / "profiles" / "generic" / "qsub"
+    asked = ["podnas-search", "1", "500", "10", "1", "-", "-", "-", "-", "-", str(tmp_path / "job.sh")]
+    assert run(scripts / "submit", *asked, folder=tmp_path) == "18.head"
+    assert run(scripts / "status", "18.head", folder=tmp_path) == answer
 
 
 def run(script: Path, *arguments: str, folder: Path) -> str:

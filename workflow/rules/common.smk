@@ -1,8 +1,25 @@
 """Names shared by all rules: the validated configuration, paths, hashes of code."""
 
+import functools
+import importlib.util
+import sys
+
+
+def import_when_used(name):
+    """Import a library when something of it is asked for: to plan jobs, nothing of those that read artifacts is."""
+    spec = importlib.util.find_spec(name)
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[name])
+
+
+for library in ("dask", "netCDF4", "xarray"):
+    if library not in sys.modules:
+        import_when_used(library)
+
 from podnas import config as podnas_config
 from podnas import artifacts, locks, provenance, runs, windows
-from podnas.cluster import layout, left, limits, requests, site, slurm
+from podnas.cluster import layout, left, limits, requests, site, slurm, submission
 from podnas.data import archive as archives
 from podnas.data import daymet_files
 
@@ -36,23 +53,24 @@ SCHEDULER = layout.scheduler(workflow.resource_settings.default_resources)
 SITE = site.load() if SCHEDULER else site.SiteConfig()
 if SCHEDULER == "generic":
     layout.check_scripts(SITE)
-# asked once, where jobs are submitted
-ASKED = SCHEDULER == "slurm" and workflow.exec_mode.name == "DEFAULT"
-REQUESTS = requests.Requests(
-    EXPERIMENT,
-    Path(RESULTS),
-    slurm.check(SITE) if ASKED else limits.Limits.of(SITE),
-    ARCHIVE.files,
-)
+# not on the nodes
+SUBMITTING = SCHEDULER is not None and workflow.exec_mode.name == "DEFAULT"
+# asked once
+ASKED = SUBMITTING and SCHEDULER == "slurm"
+LIMITS = slurm.check(SITE) if ASKED else limits.Limits.of(SITE)
 SEARCH = layout.search(SITE, EXPERIMENT, SCHEDULER)
 # not on the node, where Snakemake would begin the search again in what is left of the job's time
-RESUBMISSIONS = SITE.searches.resubmissions if SCHEDULER and workflow.exec_mode.name == "DEFAULT" else 0
+RESUBMISSIONS = SITE.searches.resubmissions if SUBMITTING else 0
 SHARES = layout.shares(SITE, EXPERIMENT, SCHEDULER)
+REQUESTS = requests.Requests(EXPERIMENT, Path(RESULTS), LIMITS, ARCHIVE.files, SHARES)
 
 
 onstart:
     if ASKED:
         slurm.check_answers()
+    if SUBMITTING:
+        submission.check(planned(), SITE, LIMITS, layout.ARRAYS if ASKED else ())
+    if ASKED:
         left.cancel(Path.cwd(), locks.living())
 
 
@@ -94,11 +112,44 @@ def place(wildcards):
     return next((wildcards[key] for key in ("run", "origin", "protocol") if key in wildcards.keys()), None)
 
 
-def code(script):
-    """Content hash of an adaptor and of the modules it imports: editing either reruns the rule."""
+def job_group(rulename):
+    """Group of a rule's jobs where they are submitted, which follows from the origin of each."""
+    if SCHEDULER is None:
+        return None
+    return lambda wildcards: layout.group(
+        SITE, rulename, RUNS.by_path[wildcards.run].origin if "run" in wildcards.keys() else wildcards.origin
+    )
+
+
+def planned():
+    """Jobs and groups that are about to be submitted; what each asks for is asked here, before the first is."""
+    wholes = {}
+    for job in workflow.dag.needrun_jobs():
+        whole = workflow.dag.get_job_group(job) or job
+        if not whole.is_local:
+            wholes[whole.jobid] = whole
+    return [
+        submission.Planned(
+            whole.name,
+            int(whole.resources.mem_mb),
+            int(whole.resources.runtime),
+            len(whole.jobs) if whole.is_group() else 1,
+        )
+        for whole in wholes.values()
+    ]
+
+
+@functools.cache
+def code_hash(script):
+    """Content hash of an adaptor and of the modules it imports."""
     file = Path(workflow.basedir) / "workflow" / "scripts" / f"{script}.py"
+    return provenance.code_hash(file, known=Path(".snakemake/podnas/code"))
+
+
+def code(script):
+    """The hash of code as a parameter: editing adaptor or modules reruns the rule."""
     # only for rules that have a job: on the node of a cluster, that is one
-    return lambda wildcards: provenance.code_hash(file, known=Path(".snakemake/podnas/code"))
+    return lambda wildcards: code_hash(script)
 
 
 def memory(wildcards, attempt, threads, rulename):

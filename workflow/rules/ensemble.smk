@@ -14,6 +14,8 @@ rule ensemble:
         f"{RESULTS}/logs/ensemble_{{origin}}.{{system}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/ensemble_{{origin}}.{{system}}.tsv"
+    group:
+        job_group("ensemble")
     conda:
         "../../envs/podnas.yaml"
     resources:
@@ -49,6 +51,8 @@ if EXPERIMENT.stack:
             f"{RESULTS}/logs/complete_system_{{origin}}.log",
         benchmark:
             f"{RESULTS}/benchmarks/complete_system_{{origin}}.tsv"
+        group:
+            job_group("complete_system")
         conda:
             "../../envs/podnas.yaml"
         resources:

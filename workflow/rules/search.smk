@@ -76,11 +76,13 @@ rule retrain:
     benchmark:
         f"{RESULTS}/benchmarks/retrain_{{run}}.tsv"
     priority: 10
+    group:
+        job_group("retrain")
     conda:
         "../../envs/podnas.yaml"
     threads: EXPERIMENT.resources.search_threads
     resources:
-        **(layout.on_gpus(SITE, 1) if SHARES == 1 else {}),
+        **layout.on_gpus(SITE, 1),
         mem_mb=memory,
         runtime=minutes,
         work=work,

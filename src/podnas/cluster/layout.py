@@ -23,32 +23,42 @@ GROUPS = {
     "daymet_basis": "data",
     "baselines": "baselines",
     "manual_networks": "baselines",
-    "ensemble": "results",
-    "score": "results",
+    "rolling": "results-{protocol}",
+    "score": "results-{protocol}",
+    "differences": "results-{protocol}",
 }
+# rules whose group follows from the origin of the job, which may be a refit of a rolling protocol (`group`)
+BY_ORIGIN = ("retrain", "ensemble", "complete_system")
+REFIT = "/"  # stands in the names of refits (runs.py), and of no other origin
 # rules of a few seconds, and their group where they are submitted
 LIGHT = {
     "agreement": "data",
     "daymet_coefficients": "data",
     "windows": "data",
-    "two_step": "results",
+    "refit": "refits",
+    "two_step": "results-{protocol}",
     "scorecard": "results",
     "costs": "results",
-    "transfer_score": "results",
+    "transfer_score": "results-{protocol}",
+    "leakage_score": "results",
+    "figure_leakage": "results",
     "figure_spectrum": "results",
     "figure_modes": "results",
-    "figure_coefficients": "results",
-    "figure_skill": "results",
-    "figure_trajectory": "results",
-    "figure_architectures": "results",
-    "figure_two_step": "results",
-    "figure_pareto": "results",
-    "figure_events": "results",
-    "figure_rmse_map": "results",
-    "figure_probes": "results",
-    "figure_methods": "results",
-    "figure_transfer": "results",
+    "figure_coefficients": "results-{protocol}",
+    "figure_skill": "results-{protocol}",
+    "figure_trajectory": "results-{protocol}",
+    "figure_architectures": "results-{protocol}",
+    "figure_two_step": "results-{protocol}",
+    "figure_pareto": "results-{protocol}",
+    "figure_events": "results-{protocol}",
+    "figure_rmse_map": "results-{protocol}",
+    "figure_probes": "results-{protocol}",
+    "figure_differences": "results-{protocol}",
+    "figure_methods": "results-{protocol}",
+    "figure_transfer": "results-{protocol}",
 }
+# rules of many alike jobs, which are submitted as job arrays
+ARRAYS = ("coarse", "daymet_twin", "download", "retrain_share")
 
 
 @dataclass(frozen=True)
@@ -158,8 +168,18 @@ def launcher(site: SiteConfig, cores: int, nodes: int | None) -> str:
 
 
 def groups(site: SiteConfig) -> dict[str, str]:
-    """Group of each rule whose jobs are submitted together."""
+    """Group of each rule whose jobs are submitted together, but those in BY_ORIGIN."""
     return GROUPS if site.light_rules == "here" else GROUPS | LIGHT
+
+
+def group(site: SiteConfig, rule: str, origin: str) -> str | None:
+    """Group of a job of a rule in BY_ORIGIN: a protocol's forecasts and scores, or all that a refit is made of.
+
+    Networks that are trained once have a job of their own, and so have those on GPUs, which forecasts do without.
+    """
+    if rule == "retrain" and (REFIT not in origin or site.searches.gpus):
+        return None
+    return f"results-{origin.replace(REFIT, '-')}"
 
 
 def on_gpus(site: SiteConfig, count: int) -> dict[str, int | str]:

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 LOG = logging.getLogger(__name__)
@@ -34,7 +35,8 @@ def cancel(folder: Path, living: Collection[str], gone_s: float = GONE_S) -> lis
         return []
     numbers = sorted(left)
     LOG.warning("SLURM jobs %s are of a Snakemake that is gone: cancelled, what they finished is kept", numbers)
-    subprocess.run(["scancel", *map(str, numbers)], capture_output=True, timeout=ANSWER_S, check=False)
+    with suppress(subprocess.TimeoutExpired):
+        subprocess.run(["scancel", *map(str, numbers)], capture_output=True, timeout=ANSWER_S, check=False)
     until = time.monotonic() + gone_s
     while left := _jobs(folder, living):
         if time.monotonic() > until:

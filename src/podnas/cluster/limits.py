@@ -14,6 +14,7 @@ class Limits:
     memory_mb: int | None = None
     minutes: int | None = None
     cores: int | None = None
+    with_gpus: Limits | None = None  # of jobs that have GPUs, where these run on a partition of their own
 
     @classmethod
     def of(cls, given: SiteConfig) -> Limits:

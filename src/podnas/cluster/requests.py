@@ -50,6 +50,7 @@ FIELD = (
 YEARLY = ("coarse", "daymet_twin", "download")
 # they go on where their time limit stopped them, so that they may ask for less than they need
 RESUMED = ("search", "retrain", "retrain_share", "transfer", "leakage", "download")
+ON_GPUS = ("search", "retrain", "retrain_share")  # where the site has some
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,17 @@ class Requests:
     """What the jobs of one experiment ask for."""
 
     def __init__(
-        self, experiment: ExperimentConfig, results: Path, limits: Limits, files: Sequence[str | Path] = ()
+        self,
+        experiment: ExperimentConfig,
+        results: Path,
+        limits: Limits,
+        files: Sequence[str | Path] = (),
+        shares: int = 1,
     ) -> None:
-        """`files`: those of the archive; sizes of those that are there count as work."""
-        self.experiment, self.results, self.limits = experiment, results, limits
+        """`files`: those of the archive; sizes of those that are there count as work. `shares`: jobs of an ensemble."""
+        self.experiment, self.results, self.limits, self.shares = experiment, results, limits, shares
         self.runs = Runs(experiment)
+        self._windows: dict[str | None, int] = {}
         self.archive_mb = sum(path.stat().st_size for path in map(Path, files) if path.is_file()) / 1e6
 
     def estimate(self, rule: str, protocol: str | None = None, cores: int = 1) -> Request:
@@ -78,7 +85,7 @@ class Requests:
         if rule in TRAINING:
             work = self._training(rule, protocol)
             seconds = work * (WINDOW_SECONDS if rule == "search" else RETRAIN_WINDOW_SECONDS) / cores
-            least = given.search_minutes if rule in RESUMED else given.minutes
+            least = self._least_minutes(rule, protocol)
             wider = given.network_mem_mb + 100 * max(0, cores - given.search_threads)
             return Request(wider, max(least, START_MINUTES + seconds / 60), work)
         if rule in FIELD:
@@ -93,20 +100,28 @@ class Requests:
 
         Raises ValueError where already the first asks for more than a job may have.
         """
+        self._check_cores(rule, cores)
+        if rule == "retrain_share":  # an array asks for what its first job does
+            each = [self._of(rule, run.path, attempt, cores) for run in self.runs.by_path.values() if run.year is None]
+            return Request(max(one.memory_mb for one in each), max(one.minutes for one in each))
+        return self._of(rule, protocol, attempt, cores)
+
+    def _of(self, rule: str, protocol: str | None, attempt: int, cores: int) -> Request:
         estimate, measured = self.estimate(rule, protocol, cores), self.measured(rule, protocol, cores)
-        return self._bounded(rule, estimate, measured, 1 if self._was_stopped(rule, protocol) else attempt)
+        return self._bounded(rule, estimate, measured, attempt)
 
     def of_search(self, layout: Search, protocol: str, attempt: int = 1) -> dict[str, int]:
         """What a search asks for, as resources of its job: memory as its layout has it (MB) and `runtime` (minutes).
 
         A benchmark file knows nothing of ranks on other nodes, so several of them ask for the estimate.
         """
-        ranks, together = layout.ranks if layout.by_scheduler else 1, layout.on_a_node(self.limits.cores)
+        ranks, together = layout.ranks if layout.by_scheduler else 1, layout.on_a_node(self._limits("search").cores)
+        self._check_cores("search", layout.cores * together)
         estimate = self.estimate("search", protocol, layout.cores * ranks)
         if layout.by_scheduler:
             estimate = replace(estimate, memory_mb=self.estimate("search", protocol, layout.cores).memory_mb + START_MB)
         measured = None if layout.ranks > 1 else self.measured("search", protocol, layout.cores)
-        attempt = 1 if self._was_stopped("search", protocol) else attempt
+        attempt = 1 if self._was_stopped(protocol) else attempt
         asked = self._bounded("search", estimate, measured, attempt, together)
         return {**layout.memory(int(asked.memory_mb), together), "runtime": int(asked.minutes)}
 
@@ -118,14 +133,14 @@ class Requests:
         self._check(rule, replace(first, memory_mb=first.memory_mb * together))
         if attempt > 1 and measured is not None:
             first = Request(max(measured.memory_mb, estimate.memory_mb), max(measured.minutes, estimate.minutes))
-        times, most = min(attempt, MOST_TIMES), self.limits
+        times, most = min(attempt, MOST_TIMES), self._limits(rule)
         memory, minutes = math.ceil(first.memory_mb * times), math.ceil(first.minutes * times)
         bound = memory if most.memory_mb is None else most.memory_mb // together
         return Request(min(memory, bound), min(minutes, most.minutes or minutes), estimate.work)
 
-    def _was_stopped(self, rule: str, protocol: str | None) -> bool:
+    def _was_stopped(self, protocol: str) -> bool:
         """Whether the last job of a search ended because its time was over: another one needs no more than it had."""
-        return rule == "search" and bool(deadline.records(self.results / "search" / str(protocol) / "trials"))
+        return bool(deadline.records(self.results / "search" / protocol / "trials"))
 
     def measured(self, rule: str, protocol: str | None = None, cores: int = 1) -> Request | None:
         """What the same job took in earlier runs, with headroom and for today's work; None where none was measured.
@@ -147,8 +162,22 @@ class Requests:
         folder, name = self.results / "benchmarks", rule if protocol is None else f"{rule}_{protocol}"
         return sorted([*folder.glob(f"{name}.tsv"), *folder.glob(f"{name}.*.tsv")])
 
+    def _limits(self, rule: str) -> Limits:
+        """Bounds of a job of this rule, which may have GPUs."""
+        return self.limits.with_gpus or self.limits if rule in ON_GPUS else self.limits
+
+    def _check_cores(self, rule: str, cores: int) -> None:
+        most, given = self._limits(rule).cores, self.experiment.resources
+        if most is not None and cores > most:
+            key = "coarse_threads" if rule in FIELD else "search_threads"
+            more = ", or searches in the site file" if rule == "search" else ""
+            raise ValueError(
+                f"rule {rule} asks for {cores} cores on a node, but a job may have {most}; lower resources.{key} "
+                f"({getattr(given, key)}){more}"
+            )
+
     def _check(self, rule: str, first: Request) -> None:
-        most, given = self.limits, self.experiment.resources
+        most, given = self._limits(rule), self.experiment.resources
         if most.memory_mb is not None and first.memory_mb > most.memory_mb:
             key = "network_mem_mb" if rule in TRAINING else "field_mem_mb" if rule in FIELD else "small_mem_mb"
             raise ValueError(
@@ -177,7 +206,16 @@ class Requests:
         if rule == "leakage" and (asked := given.leakage) is not None:
             # eight variants, in updates each as many as the one with the most windows
             return 8 * asked.architectures * asked.epochs * (windows + asked.weeks)
-        return windows * given.ensemble.epochs * given.ensemble.members if rule != "ensemble" else 1
+        members = math.ceil(given.ensemble.members / self.shares) if rule == "retrain_share" else given.ensemble.members
+        return windows * given.ensemble.epochs * members if rule != "ensemble" else 1
+
+    def _least_minutes(self, rule: str, protocol: str | None) -> int:
+        """Least run time of a job that has networks; one refit of a rolling protocol is the work of minutes."""
+        given = self.experiment.resources
+        if rule == "ensemble":
+            return given.small_minutes
+        refit = protocol in self.runs.by_path and self.runs.by_path[protocol].year is not None
+        return given.search_minutes if rule in RESUMED and not refit else given.minutes
 
     def _years(self) -> int:
         given = self.experiment.protocols
@@ -185,6 +223,11 @@ class Requests:
 
     def windows(self, protocol: str | None) -> int:
         """Training windows of a run, an origin or a protocol, or of the longest where none is named."""
+        if protocol not in self._windows:
+            self._windows[protocol] = self._count_windows(protocol)
+        return self._windows[protocol]
+
+    def _count_windows(self, protocol: str | None) -> int:
         paths = [path for path in self.runs.by_path if protocol is None or f"{path}/".startswith(f"{protocol}/")]
         weeks = max((last - first).days // WEEK_DAYS + 1 for first, last in map(self.runs.training_period, paths))
         return max(1, weeks - self.experiment.windows.inputs - self.experiment.windows.outputs + 1)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import getpass
 import logging
+import math
 import re
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from podnas.cluster import site
@@ -40,7 +41,7 @@ class Nodes:
     minutes: int | None  # longest run time; None: no limit
     cores: int
     memory_mb: int
-    gpus: bool
+    gpus: int  # of a node
     count: int
 
 
@@ -107,14 +108,13 @@ def _checked(given: SiteConfig) -> Limits:
     nodes = _nodes()
     kinds = _partition(given, "partition", given.partition, nodes)
     _check_account(given)
+    _check_bounds(given, kinds)
     limits = _limits(given, kinds)
     if given.searches.gpus:
         key = "gpu_partition" if given.gpu_partition else "partition"
         kinds = _partition(given, key, given.partition_of(1), nodes)
-        if not any(kind.gpus for kind in kinds):
-            _refuse(
-                f"searches.gpus is 1, but partition {kinds[0].partition} has no GPUs (sinfo -o %G); set gpu_partition"
-            )
+        _check_gpus(given, kinds)
+        limits = replace(limits, with_gpus=_limits(given, kinds))
     _check_search(given, kinds)
     return limits
 
@@ -141,32 +141,63 @@ def _check_account(given: SiteConfig) -> None:
     user = getpass.getuser()
     said = _ask("sacctmgr", "-n", "-P", "show", "associations", f"user={user}", "format=account")
     accounts = sorted({line.strip() for line in said.splitlines() if line.strip()})
+    enforced = "associations" in _config().get("AccountingStorageEnforce", "")
     if given.account is None:
-        if not accounts and "associations" in _config().get("AccountingStorageEnforce", ""):
+        if not accounts and enforced:
             _refuse(f"SLURM takes jobs of known accounts only, and user {user} has none; ask for one, and set account")
         return
-    if given.account.lower() not in {account.lower() for account in accounts}:
+    # where none is needed and none is told, any may be right: sites hide accounts, too
+    if (accounts or enforced) and given.account.lower() not in {account.lower() for account in accounts}:
         _refuse(
             f"account is {given.account}, but user {user} has: {', '.join(accounts) or 'none'} "
             f"(sacctmgr show associations user={user}); set account to one of these"
         )
 
 
-def _limits(given: SiteConfig, kinds: Sequence[Nodes]) -> Limits:
-    """Bounds of a job on these nodes, no wider than the site's."""
-    where = kinds[0].partition
+def _there(kinds: Sequence[Nodes]) -> Limits:
+    """What nodes of these kinds give."""
     minutes = None if any(kind.minutes is None for kind in kinds) else max(kind.minutes or 0 for kind in kinds)
-    there = {
-        "most_memory_mb": (max(kind.memory_mb for kind in kinds), "MB on its largest node"),
-        "most_cores": (max(kind.cores for kind in kinds), "cores on its largest node"),
-        "most_minutes": (minutes, "minutes for a job"),
-    }
-    for key, (most, what) in there.items():
-        asked = getattr(given, key)
+    return Limits(max(kind.memory_mb for kind in kinds), minutes, max(kind.cores for kind in kinds))
+
+
+def _check_bounds(given: SiteConfig, kinds: Sequence[Nodes]) -> None:
+    there, where = _there(kinds), kinds[0].partition
+    for key, asked, most, what in (
+        ("most_memory_mb", given.most_memory_mb, there.memory_mb, "MB on its largest node"),
+        ("most_cores", given.most_cores, there.cores, "cores on its largest node"),
+        ("most_minutes", given.most_minutes, there.minutes, "minutes for a job"),
+    ):
         if asked is not None and most is not None and asked > most:
             _refuse(f"{key} is {asked}, but partition {where} has {most} {what}; set it to {most} or null")
-    bounds = {key: getattr(given, key) or most for key, (most, _) in there.items()}
-    return Limits(bounds["most_memory_mb"], bounds["most_minutes"], bounds["most_cores"])
+
+
+def _limits(given: SiteConfig, kinds: Sequence[Nodes]) -> Limits:
+    """Bounds of a job on these nodes, no wider than the site's."""
+    there, own = _there(kinds), Limits.of(given)
+    return Limits(
+        _least(there.memory_mb, own.memory_mb), _least(there.minutes, own.minutes), _least(there.cores, own.cores)
+    )
+
+
+def _least(*bounds: int | None) -> int | None:
+    return min((bound for bound in bounds if bound is not None), default=None)
+
+
+def _check_gpus(given: SiteConfig, kinds: Sequence[Nodes]) -> None:
+    """One GPU a rank: there must be as many in the partition, and on a node as many as it has ranks."""
+    wide, where = given.searches, kinds[0].partition
+    total, on_a_node = sum(kind.count * kind.gpus for kind in kinds), max(kind.gpus for kind in kinds)
+    ranks = wide.ranks or 1
+    together = math.ceil(ranks / wide.nodes) if wide.nodes else 1
+    if not total:
+        _refuse(f"searches.gpus is 1, but partition {where} has no GPUs (sinfo -o %G); set gpu_partition")
+    if ranks > total:
+        _refuse(f"searches.ranks is {ranks}, each with a GPU, but partition {where} has {total}; lower searches.ranks")
+    if together > on_a_node:
+        _refuse(
+            f"searches.ranks {ranks} on {wide.nodes} nodes need {together} GPUs on a node, but those of partition "
+            f"{where} have {on_a_node} at most; raise searches.nodes"
+        )
 
 
 def _check_search(given: SiteConfig, kinds: Sequence[Nodes]) -> None:
@@ -202,9 +233,15 @@ def _kind(words: Sequence[str]) -> Nodes:
         minutes=minutes(limit),
         cores=int(cores.removesuffix("+")),
         memory_mb=int(memory.removesuffix("+")),
-        gpus="gpu" in gres,
+        gpus=_gpus(gres),
         count=int(count),
     )
+
+
+def _gpus(generic: str) -> int:
+    """GPUs of a node, from its generic resources as sinfo writes them: gpu:a100:4(S:0-1),gpu:v100:2."""
+    fields = [part.partition("(")[0].split(":") for part in generic.split(",")]
+    return sum(int(field[-1]) if field[-1].isdigit() else 1 for field in fields if field[0] == "gpu")
 
 
 def minutes(time: str) -> int | None:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from podnas.cluster import site
+from podnas.cluster import site, slurm
+from podnas.cluster.limits import Limits
 from podnas.cluster.site import SiteConfig
 from podnas.config import PodConfig
 from podnas.reduction.snapshots import Array
@@ -24,7 +25,7 @@ ANSWER_SECONDS = 30
 WAIT_SECONDS = 600  # for the first worker
 LIBRARIES_MB = 400  # of a worker without data
 HEADROOM = 1.3
-WORKER_MINUTES = 120  # of a job of workers, where the site sets no bound; it ends with the rule
+WORKER_MINUTES = 120  # of a job of workers, where the site file sets no bound; it ends with the rule
 
 
 @contextmanager
@@ -55,9 +56,13 @@ def _wait(client: Client, config: PodConfig) -> None:
     try:
         client.wait_for_workers(1, timeout=WAIT_SECONDS)
     except TimeoutError as error:
+        remedy = (
+            "see why the jobs named dask-worker wait (squeue --me) or fail (logs/dask), or lower pod.jobs"
+            if config.cluster == "slurm"
+            else "start workers (dask worker <address> --nthreads 1)"
+        )
         raise ValueError(
-            f"the scheduler of pod.cluster {config.cluster} has had no worker for {WAIT_SECONDS} s; start workers "
-            "(dask worker <address> --nthreads 1)"
+            f"the scheduler of pod.cluster {config.cluster} has had no worker for {WAIT_SECONDS} s; {remedy}"
         ) from error
 
 
@@ -70,19 +75,30 @@ def _scheduler(config: PodConfig) -> Iterator[Any]:
         from dask_jobqueue.slurm import SLURMCluster
     except ImportError as error:
         raise ValueError("pod.cluster is slurm, which needs dask-jobqueue; pip install dask-jobqueue") from error
-    with SLURMCluster(**workers_asked_for(config, site.load())) as workers:
+    here = site.load()
+    with SLURMCluster(**workers_asked_for(config, here, slurm.check(here))) as workers:
         workers.scale(jobs=config.jobs)
         yield workers
 
 
-def workers_asked_for(config: PodConfig, here: SiteConfig) -> dict[str, Any]:
-    """Arguments of dask-jobqueue for one job of workers: one a core, each with the memory that `config` gives it."""
+def workers_asked_for(config: PodConfig, here: SiteConfig, limits: Limits) -> dict[str, Any]:
+    """Arguments of dask-jobqueue for one job of workers: one a core, each with the memory that `config` gives it.
+
+    Raises ValueError where that is more than a job may have.
+    """
     process_mb = LIBRARIES_MB + 1000 * HEADROOM * config.memory_gb
-    minutes = here.most_minutes or WORKER_MINUTES
+    memory_mb = math.ceil(here.dask_cores * process_mb)
+    minutes = here.most_minutes or min(WORKER_MINUTES, limits.minutes or WORKER_MINUTES)
+    for asked, most, unit in ((memory_mb, limits.memory_mb, "MB"), (here.dask_cores, limits.cores, "cores")):
+        if most is not None and asked > most:
+            raise ValueError(
+                f"a job of {here.dask_cores} workers for pod.cluster slurm asks for {asked} {unit}, but a job may have "
+                f"{most}; lower dask_cores in {site.path()} or pod.memory_gb ({config.memory_gb})"
+            )
     return {
         "cores": here.dask_cores,
         "processes": here.dask_cores,
-        "memory": f"{math.ceil(here.dask_cores * process_mb)}MB",
+        "memory": f"{memory_mb}MB",
         "queue": here.partition,
         "account": here.account,
         "walltime": f"{minutes // 60:02d}:{minutes % 60:02d}:00",
