@@ -24,7 +24,7 @@ from tests.workflow.conftest import SNAKEMAKE, TINY, checkout
 HERE = Path(__file__).parent
 SITE = {"account": "podnas", "partition": "main", "poll_seconds": 2}
 # long enough to be disturbed in the middle
-SEARCH = {"trials": 40, "epochs": 200, "two_step": {"fraction": 0.5, "top": 0.1}}
+SEARCH = {"trials": 40, "epochs": 100, "two_step": {"fraction": 0.5, "top": 0.1}}
 OVER = "config/drill.yaml"  # laid over the miniature experiment
 RESULTS = Path("results/tiny")
 TRIALS = RESULTS / "search/short/trials.parquet"
@@ -123,12 +123,16 @@ class Folder:
         (self.path / "config/site.yaml").write_text(yaml.safe_dump({**SITE, **more}))
 
     def start(
-        self, *arguments: str, profile: bool = True, prefix: Sequence[str] = (), **settings: Mapping[str, Any]
+        self,
+        *arguments: str,
+        profile: str | None = "slurm",
+        prefix: Sequence[str] = (),
+        **settings: Mapping[str, Any],
     ) -> Run:
         """Start Snakemake; `settings` are sections of the configuration beside `search`."""
         output = self.path / f"run-{time.time_ns()}.log"
         (self.path / OVER).write_text(yaml.safe_dump({"search": dict(self.search), **settings}))
-        run = ["--profile", "slurm"] if profile else ["--cores", "2"]
+        run = ["--profile", profile] if profile else ["--cores", "2"]
         with output.open("wb") as stream:
             process = subprocess.Popen(
                 [*prefix, str(SNAKEMAKE), *run, *arguments, *TINY, OVER],
@@ -189,6 +193,8 @@ class Job:
     """A job as squeue shows it, within MinJobAge of its end."""
 
     number: int
+    array: int  # number of the array that it is of; its own where it is of none
+    name: str
     state: str
     comment: str
     memory_mb: float
@@ -198,14 +204,14 @@ class Job:
 def queue(folder: Folder) -> list[Job]:
     """All jobs from a folder that SLURM remembers, oldest first."""
     told = subprocess.run(
-        ["squeue", "--states=all", "--noheader", "--format=%A|%T|%k|%m|%N|%Z"],
+        ["squeue", "--states=all", "--noheader", "--format=%A|%F|%j|%T|%k|%m|%N|%Z"],
         stdout=subprocess.PIPE,
         text=True,
         check=True,
         timeout=60,
     ).stdout
     rows = [line.split("|") for line in told.splitlines() if line.endswith(f"|{folder.path}")]
-    jobs = [Job(int(row[0]), row[1], row[2], _megabytes(row[3]), row[4]) for row in rows]
+    jobs = [Job(int(row[0]), int(row[1]), row[2], row[3], row[4], _megabytes(row[5]), row[6]) for row in rows]
     return sorted(jobs, key=lambda job: job.number)
 
 

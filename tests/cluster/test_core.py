@@ -13,7 +13,7 @@ from tests.cluster.drill import SCORES, TRIALS, Folder
 from tests.cluster.results import same_trials, utilisation
 
 # short trials, so that at the end no rank waits long for another's last one
-ON_NODES = {"trials": 120, "epochs": 200, "lanes": 2, "ranks": 2, "two_step": None}
+ON_NODES = {"trials": 120, "epochs": 80, "lanes": 2, "ranks": 2, "two_step": None}
 
 
 def test_miniature(miniature: Folder, record: Record) -> None:
@@ -22,7 +22,7 @@ def test_miniature(miniature: Folder, record: Record) -> None:
     again = miniature.run("-n", limit_s=120)
     assert "Nothing to be done" in again.text()
     local = Folder.before_search(miniature, miniature.path.with_name("local"))
-    local.run(str(TRIALS), profile=False)
+    local.run(str(TRIALS), profile=None)
     same_trials(local, miniature)
     record(
         jobs_submitted=len({job.number for job in drill.queue(miniature)}), same_as="a run without SLURM (its trials)"
