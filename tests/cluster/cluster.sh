@@ -10,6 +10,8 @@
 # while it is up, since jobs are stripped of SLURM_CONF. Where that file is another's, nothing is touched.
 set -euo pipefail
 PATH=$PATH:/usr/sbin
+# the database writes there as a user of its own, who may not see the caller's
+export TMPDIR=/tmp
 MARK="# podnas test cluster"
 LINK=/etc/slurm/slurm.conf
 HOST=$(hostname -s)
