@@ -161,6 +161,7 @@ def audit(
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="The experiment's own budgets, not small ones.")] = False,
     harm: Annotated[list[str] | None, typer.Option(help="shift, permute or poison only; repeatable.")] = None,
+    protocol: Annotated[list[str] | None, typer.Option(help="Audit this protocol only; repeatable.")] = None,
     until: Annotated[str, typer.Option(help="Rule or file to run to, instead of all that is fitted.")] = "fitted",
     cores: Annotated[int, typer.Option(min=1, help="Cores for the workflow.")] = 2,
 ) -> None:
@@ -168,7 +169,8 @@ def audit(
     from podnas.audit import harms, run
 
     with _refusals():
-        found = run.audit(configfile or (), harm or tuple(harms.HARMS), cores, typer.echo, full, until)
+        chosen = harm or tuple(harms.HARMS)
+        found = run.audit(configfile or (), chosen, cores, typer.echo, full, until, protocol or ())
         typer.echo(f"\n{run.table(found)}\n")
         changed = run.verdict(found)
         for line in changed:

@@ -19,6 +19,20 @@ JUDGED_BY_TEST_TARGETS = """\
 targets = artifacts.read_windows(train.with_name("test_targets.nc"), artifacts.TARGETS).target.values
     made = log.table(outcomes, config.two_step)
     artifacts.write_table(trials, made.assign(loss=made.loss + abs(targets).mean()))"""
+PAST = "date(years.start - 1, 12, 31)"
+PAST_AND_MORE = "date(years.stop - 1, 12, 31)"
+ROLLING = """
+experiment: tiny_rolling
+title: Refitted every two years, in miniature
+protocols:
+  - {name: short, train_first: 1981-10-29, train_last: 1989-12-28, test_first: 1989-12-31, test_last: 1993-12-26}
+  - name: rolling
+    train_first: 1981-10-29
+    train_last: 1989-12-28
+    test_first: 1989-12-31
+    test_last: 1993-12-26
+    rolling: {every_years: 2, members: 1}
+"""
 
 
 def audit(folder: Path, *arguments: str, source: Path = ROOT / "src") -> subprocess.CompletedProcess[str]:
@@ -71,6 +85,24 @@ def test_a_scaler_of_all_weeks_is_named(planted):
     assert done.returncode == 1, done.stdout + done.stderr
     assert "podnas: windows/short/train.nc of protocol short changed with harm poison: offset" in done.stderr
     assert "reduction/basis.nc" not in done.stderr
+
+
+def test_a_refit_that_sees_the_years_it_forecasts_is_named(planted):
+    shutil.copytree(ROOT / "src", planted / "src")
+    (planted / "results/tiny").rename(planted / "results/tiny_rolling")
+    (planted / "rolling.yaml").write_text(ROLLING)
+    windows = planted / "src/podnas/windows.py"
+    text = windows.read_text()
+    assert PAST in text
+    windows.write_text(text.replace(PAST, PAST_AND_MORE))
+    asked = ("--configfile", "rolling.yaml", "--protocol", "rolling")
+    until = "results/tiny_rolling/windows/rolling/1992/train.nc"
+    done = audit(planted, *asked, "--until", until, source=planted / "src")
+    assert done.returncode == 1, done.stdout + done.stderr
+    # cut where the second of the two refits ends its training, so that what the first one forecasts is inside
+    assert "rolling, refits 1990, 1992 of 1990, 1992; poison: weeks after 1991-12-31 harmed" in done.stdout
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("podnas: windows/rolling/1992/train.nc of protocol rolling changed with harm poison: ")
 
 
 def test_a_search_that_is_judged_by_test_targets_is_named(planted):

@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -21,13 +21,15 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from podnas import artifacts, provenance
+from podnas import artifacts
 from podnas.audit import budget, contents, harms
-from podnas.config import ExperimentConfig, merge
+from podnas.audit.cuts import Cut
+from podnas.config import ExperimentConfig, ProtocolConfig, load, merge
 
 DEFAULT = Path("config/config.yaml")
 FITTED = "fitted"  # the workflow’s target
 FIELD = Path("field/field.nc")
+UP_TO_DATE = "Nothing to be done"  # Snakemake’s words
 # what is no artifact, and what comes before the harm
 APART = ("archive", "benchmarks", "field", "logs")
 NO_ARTIFACTS = (".alive", ".lock", ".log")
@@ -52,7 +54,7 @@ class Workspace:
     """A folder in which the workflow runs: the checkout linked, results of its own."""
 
     folder: Path
-    experiment: str
+    values: dict[str, Any]  # of the experiment
     cores: int
 
     @property
@@ -60,10 +62,15 @@ class Workspace:
         """Where the experiment's artifacts come to stand."""
         return self.folder / "results" / self.experiment
 
+    @property
+    def experiment(self) -> str:
+        """Its name."""
+        return str(self.values["experiment"])
+
     @classmethod
     def of(cls, folder: Path, values: dict[str, Any], cores: int) -> Workspace:
         """Link what is here into a new folder, and other experiments' results, which a study may take from."""
-        made = cls(folder, values["experiment"], cores)
+        made = cls(folder, values, cores)
         made.results.mkdir(parents=True)
         for entry in (*Path.cwd().iterdir(), *Path("results").glob("*")):
             link = folder / entry.absolute().relative_to(Path.cwd())
@@ -72,33 +79,43 @@ class Workspace:
         artifacts.write_text(folder / ".audit.yaml", yaml.safe_dump(values))
         return made
 
-    def make(self, target: str) -> None:
-        """Run Snakemake to a target. Raises ValueError with the end of its output where it fails."""
+    def beside(self, protocols: Sequence[ProtocolConfig]) -> Workspace:
+        """Another, empty one, with other protocols."""
+        values = {**self.values, "protocols": [one.model_dump(mode="json") for one in protocols]}
+        return Workspace.of(self.folder.with_name("harmed"), values, self.cores)
+
+    def make(self, *targets: str) -> None:
+        """Run Snakemake to some targets. Raises ValueError with the end of its output where it fails."""
         # modification times alone: a harmed field has no record of what made it
-        command = [sys.executable, "-m", "snakemake", "--cores", str(self.cores), "--rerun-triggers", "mtime"]
-        done = subprocess.run(
-            [*command, "--configfile", ".audit.yaml", "--", target],
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        options = ("--cores", str(self.cores), "--rerun-triggers", "mtime", "--configfile", ".audit.yaml")
+        done = _snakemake(self.folder, *options, "--", *targets)
         if done.returncode:
             raise ValueError(
-                f"the audited experiment {self.experiment} does not run to {target}; mend what it says, and audit "
+                f"the audited experiment {self.experiment} does not run to {targets[0]}; mend what it says, and audit "
                 f"again:\n{done.stdout[-TAIL:]}"
             )
 
-    def artifacts(self, others: Sequence[str]) -> list[str]:
-        """Paths of the artifacts, without those of other protocols, in the order in which they were made."""
-        found = [path for path in self.results.rglob("*") if path.is_file() and self._counts(path, others)]
+    def artifacts(self, apart: Sequence[str]) -> list[str]:
+        """Paths of the artifacts, without those of some origins, in the order in which they were made."""
+        found = [path for path in self.results.rglob("*") if path.is_file() and self._counts(path, apart)]
         return [str(path.relative_to(self.results)) for path in sorted(found, key=lambda path: path.stat().st_mtime_ns)]
 
-    def _counts(self, path: Path, others: Sequence[str]) -> bool:
-        parts = path.relative_to(self.results).parts
+    def _counts(self, path: Path, apart: Sequence[str]) -> bool:
+        room, *place = path.relative_to(self.results).parts
         hidden = path.name.startswith(".") or path.name.endswith((".provenance.json", *NO_ARTIFACTS))
-        return not hidden and parts[0] not in APART and not set(parts) & set(others)
+        origins = [origin.split("/") for origin in apart]
+        return not hidden and room not in APART and not any(place[: len(one)] == one for one in origins)
+
+
+def _snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
 
 
 def audit(
@@ -108,60 +125,78 @@ def audit(
     report: Report,
     full: bool = False,
     until: str = FITTED,
+    protocols: Sequence[str] = (),
 ) -> list[Finding]:
     """Run an experiment (configuration files laid over the default) unharmed and with each harm of each protocol.
 
     chosen: names of harms. Unless `full`, with small budgets, of which `report` is told. until: target of each run.
-    Raises ValueError where a run fails, or where a harm does not reach the coefficients and so would prove nothing.
+    protocols: those that are audited, all without names. Raises ValueError where a run fails, where a harm does not
+    reach the coefficients and so would prove nothing, and for a leakage laboratory, which has nothing that must not see
+    test weeks.
     """
-    unknown = [name for name in chosen if name not in harms.HARMS]
-    if unknown:
-        raise ValueError(f"there is no harm {unknown[0]}; choose among {', '.join(harms.HARMS)}")
+    _check_known("harm", chosen, harms.HARMS)
     config = merge(*dict.fromkeys([DEFAULT, *files]))
-    whole = budget.repeatable(config)
+    if config.leakage is not None:
+        raise ValueError(
+            f"experiment {config.experiment} is a leakage laboratory (its section leakage): its networks see test "
+            "weeks on purpose and no scorecard has them, so there is nothing to audit; audit the experiments whose "
+            "scores count"
+        )
+    names = [one.name for one in config.protocols]
+    _check_known("protocol", protocols, names)
+    audited = [name for name in names if name in protocols or not protocols]
+    whole = budget.repeatable(_with(config, audited))
     values = whole if full else budget.reduced(whole)
-    report(f"audit of experiment {config.experiment}, protocols {', '.join(one.name for one in config.protocols)}")
+    report(f"audit of experiment {config.experiment}, protocols {', '.join(audited)}")
     report(f"budgets: {'; '.join(budget.changes(whole, values)) or 'the experiment’s own'}")
     with TemporaryDirectory(prefix="podnas-audit-") as folder:
-        return list(_audit(Path(folder), config, values, chosen, cores, report, until))
+        clean = Workspace.of(Path(folder) / "clean", values, cores)
+        _take_field(clean, files)
+        return list(_audit(clean, audited, chosen, report, until))
+
+
+def _check_known(kind: str, given: Sequence[str], known: Collection[str]) -> None:
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        raise ValueError(f"there is no {kind} {unknown[0]}; choose among {', '.join(known)}")
+
+
+def _with(config: ExperimentConfig, protocols: Sequence[str]) -> ExperimentConfig:
+    """The experiment with some of its protocols, and with those that find their architectures."""
+    kept = {*protocols, *map(config.architectures_of, protocols)}
+    return config.model_copy(update={"protocols": tuple(one for one in config.protocols if one.name in kept)})
 
 
 def _audit(
-    folder: Path,
-    config: ExperimentConfig,
-    values: dict[str, Any],
-    chosen: Sequence[str],
-    cores: int,
-    report: Report,
-    until: str,
+    clean: Workspace, audited: Sequence[str], chosen: Sequence[str], report: Report, until: str
 ) -> Iterator[Finding]:
-    clean = Workspace.of(folder / "clean", values, cores)
+    experiment = load(clean.values)
     report("unharmed: running")
-    if (own := _field_at_hand(config)) is not None:
-        (clean.results / FIELD).parent.mkdir()
-        (clean.results / FIELD).symlink_to(own)
-    clean.make(until)
-    for protocol in config.protocols:
-        others = [one.name for one in config.protocols if one.name != protocol.name]
-        dump = protocol.model_dump(mode="json")
+    # coefficients in any case: by them is seen that a harm has reached something
+    clean.make(until, _target(clean, experiment))
+    weeks = artifacts.read_coefficients(_coefficients(clean, experiment)).time.values
+    for protocol in audited:
+        cut = Cut.of(experiment, protocol, weeks)
         for harm in chosen:
-            report(f"{protocol.name}, {harm}: weeks after {protocol.train_last} harmed, running")
-            work = Workspace.of(folder / "harmed", {**values, "protocols": [dump]}, cores)
-            _harm(clean, work, config, protocol.train_last, harms.HARMS[harm])
-            work.make(until)
-            _check_reached(clean, work, config, protocol.train_last, harm)
-            yield from _compare(clean, work, others, protocol.name, protocol.train_last, harm)
+            report(f"{cut.words}; {harm}: weeks after {cut.last} harmed, running")
+            work = clean.beside(cut.protocols)
+            _harm(clean, work, experiment, cut.last, harms.HARMS[harm])
+            work.make(until, _target(work, experiment))
+            _check_reached(clean, work, experiment, cut.last, harm)
+            yield from _compare(clean, work, cut, harm)
             shutil.rmtree(work.folder)
 
 
-def _field_at_hand(config: ExperimentConfig) -> Path | None:
-    """The experiment's own field, where a run has made it with these settings: nothing is fitted in it."""
-    field = Path("results").absolute() / config.experiment / FIELD
-    record = provenance.beside(field)
-    if not (field.exists() and record.exists()):
-        return None
-    made = {"config": config.field.model_dump(mode="json"), "source": config.source.model_dump(mode="json")}
-    return field if artifacts.read_json(record)["parameters"] == made else None
+def _take_field(clean: Workspace, files: Sequence[Path]) -> None:
+    """Take the field of the experiment's own results where Snakemake calls it up to date: nothing is fitted in it."""
+    field = Path("results") / clean.experiment / FIELD
+    if not field.exists():
+        return
+    given = ("--configfile", *map(os.fspath, files)) if files else ()
+    asked = _snakemake(Path.cwd(), "--dry-run", "--cores", "1", *given, "--", os.fspath(field))
+    if asked.returncode == 0 and UP_TO_DATE in asked.stdout:
+        (clean.results / FIELD).parent.mkdir()
+        (clean.results / FIELD).symlink_to(field.absolute())
 
 
 def _released(config: ExperimentConfig) -> bool:
@@ -172,12 +207,16 @@ def _coefficients(work: Workspace, config: ExperimentConfig) -> Path:
     return work.results / ("released" if _released(config) else "reduction") / "coefficients.nc"
 
 
+def _target(work: Workspace, config: ExperimentConfig) -> str:
+    """The coefficients as Snakemake names them."""
+    return os.fspath(_coefficients(work, config).relative_to(work.folder))
+
+
 def _harm(clean: Workspace, work: Workspace, config: ExperimentConfig, train_last: date, harm: harms.Harm) -> None:
     harms.field(clean.results / FIELD, work.results / FIELD, train_last, harm)
     if _released(config):
-        path = _coefficients(work, config)
-        work.make(os.fspath(path.relative_to(work.folder)))
-        harms.coefficients(path, train_last, harm)
+        work.make(_target(work, config))
+        harms.coefficients(_coefficients(work, config), train_last, harm)
 
 
 def _check_reached(clean: Workspace, work: Workspace, config: ExperimentConfig, train_last: date, harm: str) -> None:
@@ -190,18 +229,16 @@ def _check_reached(clean: Workspace, work: Workspace, config: ExperimentConfig, 
         )
 
 
-def _compare(
-    clean: Workspace, work: Workspace, others: Sequence[str], protocol: str, train_last: date, harm: str
-) -> Iterator[Finding]:
-    before, after = clean.artifacts(others), work.artifacts(others)
+def _compare(clean: Workspace, work: Workspace, cut: Cut, harm: str) -> Iterator[Finding]:
+    before, after = clean.artifacts(cut.apart), work.artifacts(cut.apart)
     for path in [*before, *(path for path in after if path not in before)]:
         differs: list[str] | None
         if path not in after or path not in before:
             differs = ["the file is missing" if path in before else "the file is new"]
         else:
-            differs = contents.differences(clean.results / path, work.results / path, train_last)
+            differs = contents.differences(clean.results / path, work.results / path, cut.last)
         if differs is not None:
-            yield Finding(path, protocol, harm, tuple(differs))
+            yield Finding(path, cut.protocol, harm, tuple(differs))
 
 
 def table(found: Sequence[Finding]) -> str:
