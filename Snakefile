@@ -20,6 +20,7 @@ include: "workflow/rules/verify.smk"
 include: "workflow/rules/transfer.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/leakage.smk"
+include: "workflow/rules/judged.smk"
 include: "workflow/rules/audit.smk"
 
 

@@ -60,6 +60,7 @@ Correctable = Literal[
 MAX_SEED = 2**32 - 1
 TWINS = ("twin", "daymet_twin")
 RECURRENT = "recurrent"  # the pure searched networks, which every experiment has
+FULL = "full"  # the settings of an ablation with all ingredients
 BASELINES = (
     "climatology",
     "climatology_trend",
@@ -585,6 +586,105 @@ class LeakageConfig(Section):
     seed: int = Field(4, ge=0, le=MAX_SEED, description="seed of the architectures, the networks and the shuffling")
 
 
+class BlocksConfig(Section):
+    """Two blocks of the training period that nothing is fitted on, by their numbers from 0."""
+
+    validated: int = Field(ge=0, description="block that trials are validated by, or that training is stopped by")
+    untouched: int = Field(ge=0, description="block that nothing is chosen by: it is scored afterwards")
+
+    @model_validator(mode="after")
+    def _two_blocks(self) -> BlocksConfig:
+        if self.validated == self.untouched:
+            raise ValueError(f"block {self.untouched} is to be validated by and left untouched; name two blocks")
+        return self
+
+
+class IngredientConfig(Section):
+    """One ingredient of the networks taken away: what stands here is laid over the experiment's sections."""
+
+    harmonics: int | None = Field(None, ge=0, le=6, description="windows.harmonics; null: as in the experiment")
+    order: Literal["newest_first", "oldest_first"] | None = Field(
+        None, description="windows.order; null: as in the experiment"
+    )
+    training: TrainingConfig = Field(TrainingConfig(), description="changes of `training`")
+    ensemble: EnsembleConfig = Field(EnsembleConfig(), description="changes of `ensemble`: epochs, keep")
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> IngredientConfig:
+        changed = self.training.model_fields_set | self.ensemble.model_fields_set & {"epochs", "keep"}
+        if not changed and self.harmonics is None and self.order is None:
+            raise ValueError("nothing is changed; set harmonics, order, keys of training, epochs or keep of ensemble")
+        return self
+
+
+class AblationConfig(Section):
+    """What each ingredient of the networks brings: the experiment's own settings, and each with one thing changed."""
+
+    ingredients: dict[Name, IngredientConfig] = Field({}, description="changes, by the names that tables give them")
+    members: int = Field(
+        10, ge=2, description="networks: architectures drawn at random, the same with the same seeds in each setting"
+    )
+    sizes: Annotated[tuple[Annotated[int, Field(ge=1)], ...], AfterValidator(_different)] = Field(
+        (1, 2, 5, 10), description="members averaged, in the table by size"
+    )
+    blocks: Annotated[tuple[BlocksConfig, ...], Field(min_length=1)] = Field(
+        (
+            BlocksConfig(validated=1, untouched=0),
+            BlocksConfig(validated=0, untouched=1),
+            BlocksConfig(validated=1, untouched=2),
+            BlocksConfig(validated=4, untouched=3),
+            BlocksConfig(validated=3, untouched=4),
+        ),
+        description="blocks that are scored (untouched), each with that which says when to stop (validated)",
+    )
+    seed: int = Field(7, ge=0, le=MAX_SEED, description="seed of the architectures and the networks")
+
+    @model_validator(mode="after")
+    def _each_block_is_scored_once(self) -> AblationConfig:
+        scored = [one.untouched for one in self.blocks]
+        if len(set(scored)) < len(scored):
+            raise ValueError(f"blocks {scored} are to be scored; name each once")
+        if max(self.sizes) > self.members:
+            raise ValueError(f"sizes has {max(self.sizes)}, but members is {self.members}; raise members, or lower it")
+        if FULL in self.ingredients:
+            raise ValueError(f"ingredients has {FULL}, the name of the settings with all of them; choose another")
+        return self
+
+
+class JudgedConfig(Section):
+    """Searches judged inside the training period: by a block that they never touched, and against random search.
+
+    The searches are those of the section `search` (trials, epochs, population …) with the networks of `training`. An
+    experiment that has this section makes its table and its figure and no scorecard.
+    """
+
+    protocol: Name = Field("short", description="protocol whose training period is used; no test week is read")
+    algorithms: Annotated[tuple[Literal["random", "evolution", "bo", "agebo"], ...], AfterValidator(_different)] = (
+        Field(
+            ("evolution", "random"),
+            description="searches that are compared, with equal trials; random is what others are judged against",
+        )
+    )
+    searches: int = Field(
+        10, ge=2, description="searches of each algorithm; those of one number have the same seed and the same blocks"
+    )
+    blocks: Annotated[tuple[BlocksConfig, ...], Field(min_length=1)] = Field(
+        (BlocksConfig(validated=0, untouched=4), BlocksConfig(validated=4, untouched=0)),
+        description="blocks of one search after the other, in turn; the rest of the period is fitted on",
+    )
+    top: int = Field(5, ge=1, description="best trials by validation that are also scored together")
+    seed: int = Field(6, ge=0, le=MAX_SEED, description="seed of the searches' seeds")
+    ablation: AblationConfig | None = None
+
+    @model_validator(mode="after")
+    def _random_is_among_them(self) -> JudgedConfig:
+        if "random" not in self.algorithms:
+            raise ValueError(
+                f"algorithms are {', '.join(self.algorithms)}; random must be one: others are judged by it"
+            )
+        return self
+
+
 class RegionConfig(Section):
     """A box over which scores are given in physical units."""
 
@@ -660,6 +760,7 @@ class ExperimentConfig(Section):
     stack: StackConfig | None = None
     transfer: TransferConfig = TransferConfig()
     leakage: LeakageConfig | None = None
+    judged: JudgedConfig | None = None
     verify: VerifyConfig = VerifyConfig()
     resources: ResourcesConfig = ResourcesConfig()
 
@@ -797,6 +898,69 @@ class ExperimentConfig(Section):
                 f"those that leak and those that do not need windows: set it from {least} to {weeks - least}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _searches_can_be_judged(self) -> ExperimentConfig:
+        asked = self.judged
+        if asked is None:
+            return self
+        names = [protocol.name for protocol in self.protocols if protocol.rolling is None]
+        if asked.protocol not in names:
+            raise ValueError(f"judged.protocol is {asked.protocol}, but protocols are {names}; name one of them")
+        if asked.top > self.search.trials:
+            raise ValueError(
+                f"judged.top is {asked.top}, but search.trials is {self.search.trials}; lower it, or raise the trials"
+            )
+        self._check_equal_trials()
+        ablation = asked.ablation
+        for key, blocks in (("judged.blocks", asked.blocks), ("judged.ablation.blocks", ablation and ablation.blocks)):
+            last = max((max(one.validated, one.untouched) for one in blocks or ()), default=0)
+            if last >= self.windows.validation_blocks:
+                raise ValueError(
+                    f"{key} has block {last}, but windows.validation_blocks is {self.windows.validation_blocks}; "
+                    f"blocks are numbered from 0 to {self.windows.validation_blocks - 1}"
+                )
+        for name, (training, *_) in self.ingredients().items():
+            weights = training.lead_weights
+            if training.corrects is not None:
+                raise ValueError(
+                    f"networks of {name} correct {training.corrects}, but those that are judged forecast the "
+                    "coefficients themselves; set training.corrects to null"
+                )
+            if weights is not None and len(weights) != self.windows.outputs:
+                raise ValueError(
+                    f"judged.ablation.ingredients.{name}.training.lead_weights has {len(weights)} weights, but "
+                    f"windows.outputs is {self.windows.outputs}; give one for each lead"
+                )
+        return self
+
+    def _check_equal_trials(self) -> None:
+        """Raise ValueError where the searches that are judged might not have equal trials, or trials like these."""
+        refused = {
+            "ranks": self.search.ranks > 1,
+            "two_step": self.search.two_step is not None,
+            "second_objective": self.search.second_objective is not None,
+            "time_limit_minutes": self.search.time_limit_minutes is not None,
+            "trial_limit_minutes": self.search.trial_limit_minutes is not None,
+        }
+        for key in (key for key, is_set in refused.items() if is_set):
+            raise ValueError(
+                f"search.{key} is {getattr(self.search, key)}, but searches are judged with equal trials in one "
+                f"process; set it to {'1' if key == 'ranks' else 'null'}"
+            )
+
+    def ingredients(self) -> dict[str, tuple[TrainingConfig, WindowsConfig, EnsembleConfig]]:
+        """Settings that the ablation compares: the experiment's own (FULL), and each ingredient's change laid over."""
+        made = {FULL: (self.training, self.windows, self.ensemble)}
+        ablation = self.judged.ablation if self.judged else None
+        for name, change in (ablation.ingredients if ablation else {}).items():
+            given = {"harmonics": change.harmonics, "order": change.order}
+            made[name] = (
+                _laid_over(self.training, change.training),
+                self.windows.model_copy(update={key: value for key, value in given.items() if value is not None}),
+                _laid_over(self.ensemble, change.ensemble),
+            )
+        return made
 
     @model_validator(mode="after")
     def _events_are_forecast(self) -> ExperimentConfig:

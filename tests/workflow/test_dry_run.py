@@ -14,6 +14,7 @@ from tests.workflow.conftest import ROOT, TINY, checkout, snakemake
 
 EXPERIMENTS = sorted((ROOT / "config" / "experiments").glob("*.yaml"))
 LABORATORY = ROOT / "config" / "experiments" / "leakage.yaml"
+JUDGED = ROOT / "config" / "experiments" / "judged.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     "experiment",
-    [None, *(file for file in EXPERIMENTS if file != LABORATORY)],
+    [None, *(file for file in EXPERIMENTS if file not in (LABORATORY, JUDGED))],
     ids=lambda file: file.stem if file else "default",
 )
 def test_every_experiment_plans_its_jobs(fresh, experiment):
@@ -48,6 +49,20 @@ def test_the_laboratory_plans_its_table_and_no_scorecard(fresh):
         assert f"rule {rule}:" in planned
     for rule in ("score", "scorecard", "search", "baselines"):
         assert f"rule {rule}:" not in planned
+
+
+def test_judged_searches_plan_their_table_and_read_no_test_week(fresh):
+    planned = snakemake(fresh, "-n", "--configfile", str(JUDGED)).stdout
+    for rule in ("windows", "judged_search", "judged_ablation", "judged_score", "figure_judged"):
+        assert f"rule {rule}:" in planned
+    for rule in ("score", "scorecard", "search", "baselines"):
+        assert f"rule {rule}:" not in planned
+    read = [line for line in planned.splitlines() if line.strip().startswith("input:") and "judged" in line]
+    assert read
+    assert not any("test_" in line for line in read)
+    searches_only = snakemake(fresh, "-n", "--configfile", str(JUDGED), "--config", "judged={ablation: null}").stdout
+    assert "rule judged_score:" in searches_only
+    assert "rule judged_ablation:" not in searches_only
 
 
 def test_the_slurm_profile_works_as_typed_where_no_slurm_is_installed(fresh, tmp_path):

@@ -216,9 +216,11 @@ def verification(protocol):
 
 
 def wanted():
-    """What a run without a target makes: scorecard, costs and figures, or the leakage laboratory alone."""
-    if EXPERIMENT.leakage is not None:
-        return [f"{RESULTS}/leakage.md", f"{RESULTS}/figures/leakage.png"]
+    """What a run without a target makes: scorecard, costs and figures, or a study that stands alone."""
+    asked = {"leakage": EXPERIMENT.leakage, "judged": EXPERIMENT.judged}
+    alone = [name for name, section in asked.items() if section is not None]
+    if alone:
+        return [file for name in alone for file in (f"{RESULTS}/{name}.md", f"{RESULTS}/figures/{name}.png")]
     return [f"{RESULTS}/scorecard.md", f"{RESULTS}/scorecard.json", f"{RESULTS}/costs.csv", *figure_files()]
 
 

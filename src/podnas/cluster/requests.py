@@ -34,7 +34,17 @@ RETRAIN_WINDOW_SECONDS = 2.4e-4  # checkpoints and networks are written, and a m
 COARSE_MB_PER_SECOND = 8.0  # of compressed archive files, on one core; 20 measured
 WEEK_DAYS = 7
 
-TRAINING = ("manual_networks", "search", "retrain", "retrain_share", "transfer", "leakage", "ensemble")
+TRAINING = (
+    "manual_networks",
+    "search",
+    "retrain",
+    "retrain_share",
+    "transfer",
+    "leakage",
+    "judged_search",
+    "judged_ablation",
+    "ensemble",
+)
 FIELD = (
     "archive",
     "coarse",
@@ -49,7 +59,7 @@ FIELD = (
 )
 YEARLY = ("coarse", "daymet_twin", "download")
 # they go on where their time limit stopped them, so that they may ask for less than they need
-RESUMED = ("search", "retrain", "retrain_share", "transfer", "leakage", "download")
+RESUMED = ("search", "retrain", "retrain_share", "transfer", "leakage", "judged_search", "judged_ablation", "download")
 ON_GPUS = ("search", "retrain", "retrain_share")  # where the site has some
 
 
@@ -206,6 +216,11 @@ class Requests:
         if rule == "leakage" and (asked := given.leakage) is not None:
             # eight variants, in updates each as many as the one with the most windows
             return 8 * asked.architectures * asked.epochs * (windows + asked.weeks)
+        if rule == "judged_search" and (judged := given.judged) is not None:
+            return windows * given.search.epochs * given.search.trials * judged.searches * len(judged.algorithms)
+        if rule == "judged_ablation" and given.judged is not None and (taken := given.judged.ablation) is not None:
+            epochs = sum(ensemble.epochs for *_, ensemble in given.ingredients().values())
+            return windows * epochs * taken.members * len(taken.blocks)
         members = math.ceil(given.ensemble.members / self.shares) if rule == "retrain_share" else given.ensemble.members
         return windows * given.ensemble.epochs * members if rule != "ensemble" else 1
 
