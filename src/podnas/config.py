@@ -330,6 +330,21 @@ class TrainingConfig(Section):
     lead_weights: tuple[Annotated[float, Field(ge=0)], ...] | None = Field(
         None, description="weight of each lead in the loss, scaled to a mean of 1; null: all alike"
     )
+    head: Literal["gaussian"] | None = Field(
+        None,
+        description="gaussian: networks give a mean and a sigma for each lead and mode, trained and judged by their "
+        "likelihood; null: a forecast, by its squared error",
+    )
+    sigma_floor: float = Field(
+        0.01, gt=0, le=1, description="with a Gaussian head: least sigma (training standard deviations of a mode)"
+    )
+    nll_beta: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="with a Gaussian head: power of the variance that each term of the likelihood is multiplied by in "
+        "training (beta-NLL); 0: none, 1: errors count as in least squares",
+    )
     corrects: Correctable | None = Field(
         None,
         description="simple forecast, fitted on the weeks that a network fits on, whose error networks forecast "

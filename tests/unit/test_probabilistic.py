@@ -87,5 +87,5 @@ def test_a_climatology_and_one_shape_are_needed():
     ours, baselines, truth = example()
     with pytest.raises(ValueError, match="give the climatology, too"):
         probabilistic.summary(ours, {"half": baselines["half"]}, truth)
-    with pytest.raises(ValueError, match=r"forecast ours has shape \(260, 2, 2\), but the truth \(259, 2, 2\)"):
+    with pytest.raises(ValueError, match=r"forecast climatology has shape \(260, 2, 2\), but the truth \(259, 2, 2\)"):
         probabilistic.summary(ours, baselines, truth[1:])

@@ -78,14 +78,16 @@ class Events:
 
     def rows(self) -> Array:
         """Logits (members, points) in float32."""
-        return np.stack([logit.ravel() for logit in self.logits]).astype(np.float32)
+        rows: Array = np.stack([logit.ravel() for logit in self.logits]).astype(np.float32)
+        return rows
 
     def shares(self, balanced: bool) -> Array:
         """Weight of each point in the mean loss (points,), summing to 1; balanced: half for each class."""
         outcome = self.outcome.ravel() == 1
         if not balanced:
             return np.full(outcome.size, 1 / outcome.size)
-        return np.where(outcome, 0.5 / outcome.sum(), 0.5 / (~outcome).sum())
+        shares: Array = np.where(outcome, 0.5 / outcome.sum(), 0.5 / (~outcome).sum())
+        return shares
 
 
 def check_classes(outcome: Array) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from podnas.config import WindowsConfig
-from podnas.networks import parameters
+from podnas.config import TrainingConfig, WindowsConfig
+from podnas.networks import heads, parameters
 from podnas.networks.space import Layer, Point, graph
 from podnas.windows import Array, Inputs, channels
 
@@ -66,7 +66,12 @@ def take(network: keras.Model, layers: list[Layer]) -> Array:
 
 
 def predict(network: keras.Model, inputs: Inputs, windows: WindowsConfig, output_scale: float) -> Array:
-    """Standardised forecasts of n windows: (n, leads, modes)."""
-    output = network(channels(inputs, windows), training=False)
+    """Standardised forecasts of n windows: (n, leads, modes); of a Gaussian head, its means."""
+    output = network(channels(inputs, windows), training=False)[..., : inputs.values.shape[2]]
     forecast: Array = np.asarray(output, dtype=np.float64) * output_scale
     return forecast
+
+
+def gaussian(network: keras.Model, inputs: Inputs, windows: WindowsConfig, settings: TrainingConfig) -> heads.Pair:
+    """Standardised means and sigmas of n windows by a network with a Gaussian head, each (n, leads, modes)."""
+    return heads.gaussian(np.asarray(network(channels(inputs, windows), training=False)), settings)

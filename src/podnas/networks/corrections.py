@@ -15,7 +15,7 @@ from podnas.baselines import methods
 from podnas.baselines.climatology import Climatology
 from podnas.baselines.forecaster import Forecaster
 from podnas.config import BaselinesConfig
-from podnas.networks import build
+from podnas.networks import build, heads
 from podnas.networks.recipe import Recipe
 from podnas.windows import Array, Fold, Inputs, Training
 
@@ -69,6 +69,13 @@ def fold(whole: Training, recipe: Recipe, block: int) -> Fold:
     held = windows.fold(whole, recipe.windows, block)
     correction = fit(held.fit, recipe)
     return held if correction is None else Fold(correction.remove(held.fit), correction.remove(held.validate))
+
+
+def gaussian(network: keras.Model, inputs: Inputs, recipe: Recipe, correction: Correction | None) -> heads.Pair:
+    """Standardised means and sigmas of n windows by a network with a Gaussian head, each (n, leads, modes)."""
+    seen = inputs if correction is None else correction.anomalies(inputs)
+    mean, sigma = build.gaussian(network, seen, recipe.windows, recipe.settings)
+    return (mean, sigma) if correction is None else (correction.add(mean, inputs), sigma * correction.scale)
 
 
 def predict(network: keras.Model, inputs: Inputs, recipe: Recipe, correction: Correction | None) -> Array:

@@ -13,7 +13,7 @@ from typing import Literal, Self
 import numpy as np
 
 from podnas import windows
-from podnas.networks import population, space
+from podnas.networks import heads, population, space
 from podnas.networks.engines import Engine
 from podnas.networks.lanes import Finished, Lanes
 from podnas.networks.population import Arrays, Job, Member, State
@@ -29,6 +29,8 @@ TIMINGS = 3  # forecasts of which the shortest is a trial's inference_seconds
 
 class PopulationEvaluator:
     """Trains one network a trial on a fold; the loss is 1 - validation r2_mean at the last epoch.
+
+    With a Gaussian head it is the negative log likelihood of the validation windows, and r2_mean a measure.
 
     A trial's budget is a share of `recipe.epochs`, its share one of the windows (`subset` says which). Settings of
     training that its point holds are laid over the recipe's. Everything is scaled by the weeks that the fold fits on
@@ -114,14 +116,17 @@ class PopulationEvaluator:
         measures = self._measures(trial.point)
         if math.isfinite(state.inference_seconds):
             measures["inference_seconds"] = state.inference_seconds
-        return Outcome(trial, 1 - state.validation_r2(), None, done.seconds, measures, time.time())
+        if math.isfinite(state.validation_nll()):
+            measures["r2_mean"] = state.validation_r2()
+        return Outcome(trial, state.validation_loss(), None, done.seconds, measures, time.time())
 
     def _failed(self, trial: Trial, error: str, seconds: float = 0.0) -> Outcome:
         return Outcome(trial, None, error, seconds, self._measures(trial.point), time.time())
 
     def _measures(self, point: Point) -> dict[str, float]:
         modes = self.data.fit.targets.shape[2]
-        return {"parameters": space.parameter_count(point, modes + 4 * self.recipe.windows.harmonics, modes)}
+        channels, outputs = modes + 4 * self.recipe.windows.harmonics, modes * heads.columns(self.recipe.settings)
+        return {"parameters": space.parameter_count(point, channels, outputs)}
 
     def _arrays(self, share: float, output_scale: float) -> Arrays:
         key = share, output_scale

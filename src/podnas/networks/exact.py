@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from podnas.config import TrainingConfig
-from podnas.networks import kernels, program
+from podnas.networks import heads, kernels, program
 from podnas.networks.population import Job, State
 from podnas.windows import Array
 
@@ -51,7 +51,7 @@ class _Run:
             self.program.pack(vector) for vector in (job.state.parameters, job.state.first, job.state.second)
         )
         self.work = _workspace(self.program.workspace)
-        self.settings = _settings(job.member.settings)
+        self.settings, self.head = _settings(job.member.settings), heads.numbers(job.member.settings)
         self.loss_weights = job.loss_weights()
 
     def epoch(self, state: State) -> State:
@@ -59,7 +59,7 @@ class _Run:
         batches = job.batches(state.epochs)
         loss = kernels.train_epoch(
             self.program.table, self.weights, self.first, self.second, self.work, job.arrays.inputs,
-            job.arrays.targets, batches, self.loss_weights, self.settings, job.member.seed, state.steps,
+            job.arrays.targets, batches, self.loss_weights, self.settings, self.head, job.member.seed, state.steps,
         )  # fmt: skip
         if not (np.isfinite(loss) and np.isfinite(self.weights).all()):
             return job.diverged(state)
@@ -75,7 +75,7 @@ class _Run:
         return job.timed(state, lambda: self.predict(job.arrays.held_inputs)) if last else state
 
     def predict(self, inputs: Array) -> Array:
-        outputs = np.empty((*inputs.shape[:2], self.loss_weights.shape[1]), np.float32)
+        outputs = np.empty((*inputs.shape[:2], self.job.outputs()), np.float32)
         kernels.predict(self.program.table, self.weights, self.work, inputs, self.job.batch_size(), outputs)
         return outputs
 

@@ -401,6 +401,33 @@ def loss_and_gradient(table, work, targets, rows, loss_weights, width):
 
 
 @compiled
+def likelihood_and_gradient(table, work, targets, rows, loss_weights, width, head):
+    """Weighted negative log likelihood of a batch, without its constant, and its gradient; `head` as in heads.py."""
+    scale, floor, beta = head[0], head[1], head[2]
+    last = table[len(table) - 1]
+    _, steps, modes = targets.shape
+    units, h, dh = last[UNITS], last[H], last[DH]
+    work[dh : dh + steps * units * width] = f4(0)
+    share = f4(1) / f4(len(rows) * steps * modes)
+    total = 0.0
+    for step in range(steps):
+        for mode in range(modes):
+            at, raw = (step * units + mode) * width, (step * units + modes + mode) * width
+            weight = loss_weights[step, mode] * share
+            for column in range(len(rows)):
+                x = scale * work[h + raw + column]
+                tail = np.exp(-abs(x))
+                sigma = max(x, f4(0)) + np.log1p(tail) + floor
+                z = scale * (work[h + at + column] - targets[rows[column], step, mode]) / sigma
+                factor = weight * sigma ** (f4(2) * beta)
+                slope = (f4(1) if x > f4(0) else tail) / (f4(1) + tail)
+                work[dh + at + column] = factor * scale * z / sigma
+                work[dh + raw + column] = factor * scale * slope * (f4(1) - z * z) / sigma
+                total += factor * (np.log(sigma) + f4(0.5) * z * z)
+    return total
+
+
+@compiled
 def clip(result, norm):
     """Gradients scaled down to a global norm."""
     total = splat(f4(0))
@@ -430,11 +457,13 @@ def adam(weights, first, second, result, rate, decay, step):
 
 
 @compiled
-def train_epoch(table, weights, first, second, work, inputs, targets, batches, loss_weights, settings, seed, done):
+def train_epoch(
+    table, weights, first, second, work, inputs, targets, batches, loss_weights, settings, head, seed, done
+):
     """One step of Adam for each row of batches (m, batch size); returns the mean loss of the epoch.
 
-    `settings` are learning rate, weight decay, norm to clip at (0: none), dropout, input noise; `done` steps came
-    before.
+    `settings` are learning rate, weight decay, norm to clip at (0: none), dropout, input noise; `head` scale, floor and
+    beta of a Gaussian head (scale 0: none); `done` steps came before.
     """
     rate, decay, norm, dropout, noise = settings
     _, steps, channels = inputs.shape
@@ -450,7 +479,10 @@ def train_epoch(table, weights, first, second, work, inputs, targets, batches, l
         if noise > 0:
             add_noise(work, steps, channels, padded, width, size, noise, key)
         forward(table, weights, work, steps, width, dropout, key)
-        total += loss_and_gradient(table, work, targets, rows, loss_weights, width)
+        if head[0] > 0:
+            total += likelihood_and_gradient(table, work, targets, rows, loss_weights, width, head)
+        else:
+            total += loss_and_gradient(table, work, targets, rows, loss_weights, width)
         backward(table, weights, work, steps, width, dropout, key, result)
         if norm > 0:
             clip(result, norm)

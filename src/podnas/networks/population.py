@@ -15,7 +15,7 @@ import psutil
 
 from podnas import scores
 from podnas.config import TrainingConfig
-from podnas.networks import parameters
+from podnas.networks import heads, parameters
 from podnas.networks.recipe import Recipe
 from podnas.networks.space import Layer, Point, graph
 from podnas.windows import Array, Fold, Training, channels
@@ -55,9 +55,11 @@ class State:
     steps: int = 0
     losses: tuple[float, ...] = ()  # mean training loss of each epoch
     held_r2: float = float("nan")  # r2_mean on the validation windows after the last epoch
+    held_nll: float = float("nan")  # negative log likelihood of them, only with a Gaussian head
     best_parameters: Array | None = field(default=None, repr=False)  # only where the best epoch is kept
     best_loss: float = float("inf")
     best_r2: float = float("nan")
+    best_nll: float = float("nan")
     best_epoch: int = 0  # counted from 1
     seconds: float = 0.0  # of a worker, over all epochs
     inference_seconds: float = float("nan")  # of the forecast of one window, where it was timed
@@ -70,6 +72,15 @@ class State:
     def validation_r2(self) -> float:
         """r2_mean on the validation windows of the chosen parameters."""
         return self.held_r2 if self.best_parameters is None else self.best_r2
+
+    def validation_nll(self) -> float:
+        """Negative log likelihood of the validation windows by the chosen parameters; NaN without a Gaussian head."""
+        return self.held_nll if self.best_parameters is None else self.best_nll
+
+    def validation_loss(self) -> float:
+        """What a search lowers: the negative log likelihood where a head gives one, else 1 - r2_mean."""
+        nll = self.validation_nll()
+        return 1 - self.validation_r2() if np.isnan(nll) else nll
 
 
 @dataclass(frozen=True)
@@ -87,6 +98,11 @@ class Job:
     def layers(self) -> list[Layer]:
         """The member's architecture."""
         return architecture(self.member, self.arrays)
+
+    def outputs(self) -> int:
+        """Columns of the member's outputs: one for each mode, two with a Gaussian head."""
+        modes: int = self.arrays.targets.shape[2]
+        return modes * heads.columns(self.member.settings)
 
     def batch_size(self) -> int:
         """Windows a step: never more than there are."""
@@ -108,14 +124,25 @@ class Job:
         return np.repeat((by_lead / by_lead.mean())[:, None], modes, axis=1).astype(np.float32)
 
     def judged(self, state: State, forecast: Array) -> State:
-        """The state after an epoch whose validation forecast (m, steps, modes) is known."""
-        error = forecast.astype(float) - self.arrays.held_targets
-        loss = float((self.loss_weights() * error**2).mean())
-        r2 = float(scores.r2(forecast.astype(float), self.arrays.held_targets.astype(float)).mean())
-        state = replace(state, held_r2=r2)
-        if self.keep_best and loss < state.best_loss:
-            return replace(state, best_parameters=state.parameters, best_loss=loss, best_r2=r2, best_epoch=state.epochs)
-        return state
+        """The state after an epoch whose validation outputs (m, steps, columns) are known."""
+        held, settings = self.arrays.held_targets, self.member.settings
+        mean = forecast[..., : held.shape[2]].astype(float)
+        error = mean - held
+        loss, nll = float((self.loss_weights() * error**2).mean()), float("nan")
+        if settings.head is not None:
+            loss = nll = heads.nll(forecast, held, settings, self.loss_weights())
+        r2 = float(scores.r2(mean, held.astype(float)).mean())
+        state = replace(state, held_r2=r2, held_nll=nll)
+        if not (self.keep_best and loss < state.best_loss):
+            return state
+        return replace(
+            state,
+            best_parameters=state.parameters,
+            best_loss=loss,
+            best_r2=r2,
+            best_nll=nll,
+            best_epoch=state.epochs,
+        )
 
     def timed(self, state: State, forecast: Callable[[], Array]) -> State:
         """The state with the time of one window: the shortest of `timings` forecasts of all validation windows.
@@ -152,8 +179,8 @@ class Job:
 
 def architecture(member: Member, data: Arrays) -> list[Layer]:
     """Layers of a member for the channels and modes of the data."""
-    channels_in, modes = data.inputs.shape[2], data.targets.shape[2]
-    return graph(member.point, channels_in, modes, dropout=member.settings.dropout > 0)
+    outputs = data.targets.shape[2] * heads.columns(member.settings)
+    return graph(member.point, data.inputs.shape[2], outputs, dropout=member.settings.dropout > 0)
 
 
 def arrays(data: Fold, recipe: Recipe) -> Arrays:

@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from podnas import artifacts
-from podnas.networks import build, checkpoint, corrections, population, space, store
+from podnas.networks import build, checkpoint, corrections, heads, population, space, store
 from podnas.networks.engines import Engine
 from podnas.networks.lanes import Finished, Lanes
 from podnas.networks.population import Arrays, Job, Member, State
@@ -105,7 +105,8 @@ def model(point: Point, state: State, data: Training, recipe: Recipe) -> keras.M
     if state.error is not None:
         raise ArithmeticError(state.error)
     steps, modes = data.targets.shape[1:]
-    return build.export(point, state.chosen(), steps, modes + 4 * recipe.windows.harmonics, modes)
+    outputs = modes * heads.columns(recipe.settings)
+    return build.export(point, state.chosen(), steps, modes + 4 * recipe.windows.harmonics, outputs)
 
 
 def _plan(
@@ -134,10 +135,13 @@ def _save(plan: Mapping[str, Any], done: Finished, data: Training, recipe: Recip
     network = model(plan["point"], done.state, data, recipe)
     store.save(folder / plan["file"], network)
     modes = data.targets.shape[2]
+    channels_in, outputs = modes + 4 * recipe.windows.harmonics, modes * heads.columns(recipe.settings)
+    judged = {"validation_nll": done.state.validation_nll()} if recipe.settings.head else {}
     record = {
         **plan,
-        "parameters": parameter_count(plan["point"], modes + 4 * recipe.windows.harmonics, modes),
+        "parameters": parameter_count(plan["point"], channels_in, outputs),
         "validation_r2": done.state.validation_r2(),
+        **judged,
         "best_epoch": done.state.best_epoch or done.state.epochs,
         "training_seconds": round(done.state.seconds, 2),
         "milliseconds_per_forecast": round(milliseconds_per_forecast(network, data.inputs, recipe), 4),

@@ -39,7 +39,6 @@ from podnas.windows import Fold
 
 LOG = logging.getLogger("podnas")
 PROBE = 256  # most members that engines are compared on, where there is a choice
-SCORE = "validation r2_mean"
 COMMAND = ("-m", "podnas", "search-networks")
 # with several ranks, any number of them goes on with the same logs
 FREE = frozenset({"ranks", "lanes", "exchange", "time_limit_minutes"})
@@ -211,7 +210,7 @@ def run_rank(file: Path) -> None:
     trial_log = job.log(rank)
     kept = trial_log.read_all()
     exchange = launch.exchange(job.exchange, job.folder, kept, job.silent_s)
-    report = Report(f"search {job.name}", build.trials(job.search), SCORE, _r2, shown=rank == 0)
+    report = Report(f"search {job.name}", build.trials(job.search), *_shown(job.training), shown=rank == 0)
     lost: set[int] = set()
     search = job.algorithm(rank, ranks, lost)
     stop = job.stop()
@@ -224,7 +223,7 @@ def run_rank(file: Path) -> None:
 
 
 def _alone(job: Job, data: Data) -> list[Outcome]:
-    report = Report(f"search {job.name}", build.trials(job.search), SCORE, _r2)
+    report = Report(f"search {job.name}", build.trials(job.search), *_shown(job.training))
     stop = job.stop()
     with data.evaluator(engines.named(job.engine), job.workers) as evaluator:
         outcomes = driver.run(job.algorithm(), evaluator, job.log(0), stop.hearing(report), job.search.lanes, stop)
@@ -237,8 +236,11 @@ def _log_to(file: Path) -> None:
     logging.basicConfig(filename=file, level=logging.INFO, force=True, format=layout)
 
 
-def _r2(loss: float) -> str:
-    return f"{1 - loss:.3f}"
+def _shown(training: TrainingConfig) -> tuple[str, Callable[[float], str]]:
+    """The name of what is shown of a loss, and how it is written."""
+    if training.head is None:
+        return "validation r2_mean", lambda loss: f"{1 - loss:.3f}"
+    return "validation NLL", lambda loss: f"{loss:.3f}"
 
 
 def check_any_finished(outcomes: Sequence[Outcome], folder: Path) -> None:

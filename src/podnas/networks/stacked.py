@@ -21,7 +21,7 @@ import pooch
 import psutil
 from jax import lax
 
-from podnas.networks import slots
+from podnas.networks import heads, slots
 from podnas.networks.padded import KERNELS, Settings, Weights, forward, mix, noise
 from podnas.networks.population import Job, State
 from podnas.networks.slots import Line, Placed, Plan
@@ -40,8 +40,15 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 
 def _loss(weights: Weights, plan: Plan, member: Settings, inputs: jax.Array, targets: jax.Array, key: Any) -> jax.Array:
     forecast = forward(plan, weights, member, inputs.swapaxes(0, 1), key).swapaxes(0, 1)
-    loss: jax.Array = (member["loss_weights"] * (forecast - targets) ** 2).mean()
-    return loss
+    if forecast.shape == targets.shape:
+        loss: jax.Array = (member["loss_weights"] * (forecast - targets) ** 2).mean()
+        return loss
+    scale, floor, beta = member["head"]
+    mean, raw = jnp.split(scale * forecast, 2, axis=-1)
+    sigma = jax.nn.softplus(raw) + floor
+    factor = member["loss_weights"] * lax.stop_gradient(sigma ** (2 * beta))
+    likelihood: jax.Array = (factor * (jnp.log(sigma) + 0.5 * ((scale * targets - mean) / sigma) ** 2)).mean()
+    return likelihood
 
 
 class Stack(NamedTuple):
@@ -117,7 +124,7 @@ def advance(jobs: Sequence[Job]) -> list[State]:
     for number, job in enumerate(jobs):
         if job.state.error is None and job.state.epochs < job.epochs:
             togo = job.epochs - job.state.epochs
-            alike = (id(job.arrays), job.batch_size(), togo, job.keep_best, frozenset(job.member.point))
+            alike = (id(job.arrays), job.batch_size(), togo, job.keep_best, job.outputs(), frozenset(job.member.point))
             groups.setdefault(alike, []).append(number)
     with jax.default_matmul_precision("highest"):  # else a GPU multiplies with 10 bits
         for numbers in groups.values():
@@ -130,7 +137,7 @@ def _advance(jobs: list[Job]) -> list[State]:
     lines = [Line(job.layers()) for job in jobs]
     data, names = jobs[0].arrays, frozenset(jobs[0].member.point)
     dropout = any(job.member.settings.dropout > 0 for job in jobs)
-    plan = slots.plan([*lines, *slots.covering(names, data.inputs.shape[2], data.targets.shape[2], dropout)])
+    plan = slots.plan([*lines, *slots.covering(names, data.inputs.shape[2], jobs[0].outputs(), dropout)])
     _check(plan)
     together = _together(plan, jobs[0])
     return [
@@ -296,6 +303,7 @@ def _settings(plan: Plan, job: Job, placed: Placed) -> Settings:
         "shrink": np.float32(1) - np.float32(settings.weight_decay) * rate,
         "clip_norm": np.float32(settings.clip_norm or np.inf),
         "loss_weights": job.loss_weights(),
+        "head": heads.numbers(settings),
         "seed": np.uint32(job.member.seed % 2**32),
     }
 

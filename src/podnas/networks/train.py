@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from podnas.networks import build, parameters
+from podnas.networks import build, heads, parameters
 from podnas.networks.population import Job, State
 from podnas.windows import Array
 
@@ -68,7 +68,8 @@ def _advance(job: Job) -> State:
     build.put(network, layers, job.state.parameters)
     moments = _Moments(network, optimizer, job)
     moments.put(job.state)
-    network.compile(optimizer, _Loss(job.loss_weights()), jit_compile=False)
+    loss = _Loss(job.loss_weights()) if settings.head is None else _Likelihood(job)
+    network.compile(optimizer, loss, jit_compile=False)
     judge = _Judge(job, network, moments, started)
     rows = np.concatenate([job.batches(epoch) for epoch in range(job.state.epochs, job.epochs)])
     network.fit(
@@ -91,6 +92,22 @@ class _Loss(keras.losses.Loss):  # type: ignore[misc]
 
     def call(self, truth: Any, forecast: Any) -> Any:
         return keras.ops.mean(self.weights * keras.ops.square(forecast - truth), axis=-1)
+
+
+class _Likelihood(keras.losses.Loss):  # type: ignore[misc]
+    """Weighted negative log likelihood of a Gaussian head, without its constant, as in heads.py."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(name="beta_nll")
+        self.weights = job.loss_weights()
+        self.scale, self.floor, self.beta = (float(number) for number in heads.numbers(job.member.settings))
+
+    def call(self, truth: Any, output: Any) -> Any:
+        mean, raw = keras.ops.split(self.scale * output, 2, axis=-1)
+        sigma = keras.ops.softplus(raw) + self.floor
+        z = (self.scale * truth - mean) / sigma
+        factor = self.weights * keras.ops.stop_gradient(sigma ** (2 * self.beta))
+        return keras.ops.mean(factor * (keras.ops.log(sigma) + 0.5 * keras.ops.square(z)), axis=-1)
 
 
 class _Moments:

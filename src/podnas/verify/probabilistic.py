@@ -128,7 +128,8 @@ def interval(values: Array) -> dict[str, Any]:
 
 
 def _over(values: Array) -> Array:
-    return values.mean(axis=(1, 2))
+    mean: Array = values.mean(axis=(1, 2))
+    return mean
 
 
 def _apart(ours: Array, theirs: Array, drawn: Array) -> dict[str, Any]:
