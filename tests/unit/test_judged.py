@@ -92,7 +92,7 @@ def trials(outcomes: list[Outcome]) -> list[tuple[int, dict, int | None, float |
 
 def poisoned(first: int, last: int) -> xr.Dataset:
     series = coefficients()
-    series.coefficient.values[first:last] = 1e6
+    series.coefficient.values[first:last] *= 1e6
     return series
 
 

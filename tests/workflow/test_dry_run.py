@@ -51,7 +51,7 @@ def test_the_laboratory_plans_its_table_and_no_scorecard(fresh):
         assert f"rule {rule}:" not in planned
 
 
-def test_judged_searches_plan_their_table_and_read_no_test_week(fresh):
+def test_judged_searches_plan_their_table_and_read_no_test_week(fresh, tmp_path):
     planned = snakemake(fresh, "-n", "--configfile", str(JUDGED)).stdout
     for rule in ("windows", "judged_search", "judged_ablation", "judged_score", "figure_judged"):
         assert f"rule {rule}:" in planned
@@ -60,7 +60,9 @@ def test_judged_searches_plan_their_table_and_read_no_test_week(fresh):
     read = [line for line in planned.splitlines() if line.strip().startswith("input:") and "judged" in line]
     assert read
     assert not any("test_" in line for line in read)
-    searches_only = snakemake(fresh, "-n", "--configfile", str(JUDGED), "--config", "judged={ablation: null}").stdout
+    over = tmp_path / "searches_only.yaml"
+    over.write_text("experiment: searches_only\njudged: {ablation: null}\n")
+    searches_only = snakemake(fresh, "-n", "--configfile", str(JUDGED), str(over)).stdout
     assert "rule judged_score:" in searches_only
     assert "rule judged_ablation:" not in searches_only
 

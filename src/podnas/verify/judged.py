@@ -39,7 +39,7 @@ def summary(trials: pd.DataFrame, searches: Sequence[Mapping[str, Any]], top: in
     """
     rows = dict(list(trials.groupby(["search", "algorithm"], sort=True)))
     about = {(one["search"], one["algorithm"]): one for one in searches}
-    numbers = sorted({number for number, _ in rows})
+    numbers = sorted(map(int, trials.search.unique()))
     algorithms = list(dict.fromkeys(one["algorithm"] for one in searches))
     finished = {key: ranked(found) for key, found in rows.items()}
     random = {block: np.array([finished[n, RANDOM][f"{block}_r2"].mean() for n in numbers]) for block in BLOCKS}
