@@ -1,21 +1,6 @@
 """Names shared by all rules: the validated configuration, paths, hashes of code."""
 
 import functools
-import importlib.util
-import sys
-
-
-def import_when_used(name):
-    """Import a library when something of it is asked for: to plan jobs, nothing of those that read artifacts is."""
-    spec = importlib.util.find_spec(name)
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules[name])
-
-
-for library in ("dask", "netCDF4", "xarray"):
-    if library not in sys.modules:
-        import_when_used(library)
 
 from podnas import config as podnas_config
 from podnas import artifacts, locks, provenance, runs, windows
