@@ -13,7 +13,7 @@ from sklearn.metrics import brier_score_loss, log_loss
 
 from podnas.ensemble import criteria, greedy
 from podnas.ensemble.members import Events, Gaussians
-from podnas.ensemble.mixture import Mixture
+from podnas.ensemble.mixture import Mixture, mean_absolute
 from podnas.verify import spread
 
 SHAPE = (30, 2, 3)  # windows, leads, modes
@@ -98,6 +98,14 @@ def test_greedy_adds_what_lowers_the_loss_most_and_stops_when_nothing_does(name)
     if np.count_nonzero(counts) < 6:
         last = min(brute(name, (counts + row) / (counts.sum() + 1)) for row in np.eye(6))
         assert last > chosen.loss - 2e-6
+
+
+def test_the_fast_kernel_of_the_crps_is_the_exact_one():
+    z, sigma = np.linspace(-12, 12, 4001), np.linspace(0.01, 30, 4001)
+    for mean, spread_there in zip((z * sigma)[::40], sigma[::40], strict=True):
+        given_values = np.array([mean], np.float32), np.array([spread_there], np.float32)
+        exact = mean_absolute(mean, spread_there)
+        assert criteria._mean_absolute(*given_values) == pytest.approx(exact, rel=1e-6)
 
 
 def test_a_member_that_raises_the_loss_is_never_added():
