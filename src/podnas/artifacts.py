@@ -11,13 +11,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import dask
-import netCDF4
 import numpy as np
 import pandas as pd
-import xarray as xr
+
+if TYPE_CHECKING:
+    import xarray as xr  # with dask and netCDF4 most of a second, which what only plans jobs need not wait for
 
 Value = TypeVar("Value")
 
@@ -165,6 +165,8 @@ def write_field(path: Path, field: xr.Dataset) -> None:
 
 def read_field(path: Path) -> xr.Dataset:
     """Read what `write_field` wrote."""
+    import xarray as xr
+
     field = _read(path, lambda: xr.load_dataset(path, engine="netcdf4"))
     _check(path, field, _field_layout(field))
     return field
@@ -204,6 +206,7 @@ def _field_layout(field: xr.Dataset) -> dict[str, tuple[str, ...]]:
 
 def open_field(path: Path) -> xr.Dataset:
     """Open what `write_field` wrote without loading it: values are read where they are used, and not kept."""
+    import xarray as xr
 
     def opened() -> xr.Dataset:
         return xr.open_dataset(path, engine="netcdf4", mask_and_scale=False, cache=False)
@@ -225,6 +228,10 @@ def streaming() -> Iterator[None]:
 
     So that memory does not grow with the number of files. For this process alone; put back at the end.
     """
+    import dask
+    import netCDF4
+    import xarray as xr
+
     before = netCDF4.get_chunk_cache()
     netCDF4.set_chunk_cache(CACHE_BYTES, *before[1:])
     try:
@@ -378,6 +385,8 @@ def _chunks(variable: xr.Variable) -> dict[str, tuple[int, ...]]:
 
 
 def _read_netcdf(path: Path, layout: Mapping[str, tuple[str, ...]]) -> xr.Dataset:
+    import xarray as xr
+
     dataset = _read(path, lambda: xr.load_dataset(path, engine="netcdf4"))
     _check(path, dataset, layout)
     return dataset

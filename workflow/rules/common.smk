@@ -3,7 +3,7 @@
 import functools
 
 from podnas import config as podnas_config
-from podnas import artifacts, locks, provenance, runs, windows
+from podnas import artifacts, locks, provenance, runs
 from podnas.cluster import layout, left, limits, requests, site, slurm, submission
 from podnas.data import archive as archives
 from podnas.data import daymet_files
@@ -173,6 +173,8 @@ def seeds():
 def coefficients_kind():
     """What the coefficients are, as every forecast and figure says."""
     if not RELEASED:
+        from podnas import windows
+
         return windows.PROJECTED
     if EXPERIMENT.source.kind == "twin" or daymet_files.real_coefficients(archives.data_folder()):
         return "real, as released"

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import xarray as xr
+from typing import TYPE_CHECKING
 
 from podnas.artifacts import ArtifactError
 from podnas.data import classic
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 CLASSIC = b"CDF"
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -20,6 +22,8 @@ AGAIN = "get the file again from where it is published"
 @contextmanager
 def opened(path: Path, decode_times: bool = True) -> Iterator[xr.Dataset]:
     """Open a netCDF file lazily; ArtifactError where it is missing, no netCDF, cut or damaged, also on reading it."""
+    import xarray as xr  # which what only plans jobs need not wait for
+
     check(path)
     try:
         data = xr.open_dataset(path, engine="netcdf4", decode_times=decode_times)
