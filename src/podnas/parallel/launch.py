@@ -93,16 +93,23 @@ def guard() -> None:
     if place()[1] == 1:
         return
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    awaited = {*STOPS, signal.SIGCHLD}
+    # waited for, not handled: a handler would not run for a signal that comes just before its process begins to wait
+    signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
     parent = os.getpid()
     child = os.fork()
     if child == 0:
         end_with_parent(parent)
         for number in STOPS:
             signal.signal(number, _interrupt)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, awaited)
         return
-    for number in STOPS:
-        signal.signal(number, lambda number, _: os.kill(child, number))
-    _, status = os.waitpid(child, 0)
+    ended, status = 0, 0
+    while not ended:
+        heard = signal.sigwait(awaited)
+        if heard in STOPS:
+            os.kill(child, heard)
+        ended, status = os.waitpid(child, os.WNOHANG)
     code = os.waitstatus_to_exitcode(status)
     # a rank that has done its work and is stuck in the end of MPI is ended by its alarm
     os._exit(0 if code == -signal.SIGALRM else code if code == HOPELESS else min(abs(code), 1))
