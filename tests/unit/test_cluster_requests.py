@@ -203,3 +203,12 @@ def test_shares_of_an_ensemble_ask_for_their_part_and_alike_in_an_array(tmp_path
     # what the longest run of them took is what all ask for
     measured(tmp_path, "retrain_share_long.0", 36_000, 4000)
     assert four.of("retrain_share", "short", cores=2).memory_mb == 300 + 1.3 * 4000
+
+
+def test_judged_searches_ask_for_their_work() -> None:
+    judged = config.merge(ROOT / "config" / "config.yaml", ROOT / "config" / "experiments" / "judged.yaml")
+    asked = requests(Path("nowhere"), judged)
+    # 412 windows; 60 trials of 30 epochs in 10 searches of 2 algorithms
+    assert asked.estimate("judged_search").work == 412 * 60 * 30 * 10 * 2
+    # 10 settings of 60 epochs, 10 networks of each for 3 blocks
+    assert asked.estimate("judged_ablation").work == 412 * 10 * 60 * 10 * 3
