@@ -32,14 +32,14 @@ def draw(found: Mapping[str, Any]) -> Figure:
     figure = style.figure(6.6 if ablation else 3.4, [found["stamp"]])
     grid: Any = figure.subplots(2 if ablation else 1, 2, squeeze=False)
     _trajectories(grid[0, 0], found)
-    style.title(grid[0, 0], 0, f"best by validation so far, mean of {_numbers(found)} searches", inches=3.4)
+    style.title(grid[0, 0], 0, f"best by validation so far, mean of {_numbers(found)} searches", inches=2.6)
     _gains(grid[0, 1], found["searches"])
-    style.title(grid[0, 1], 1, "gain over a random architecture, one dot a search", inches=3.4)
+    style.title(grid[0, 1], 1, "gain over a random architecture, one dot a search", inches=2.6)
     if ablation:
         _brought(grid[1, 0], ablation["settings"])
-        style.title(grid[1, 0], 2, "what is lost by each change, 90 % interval", inches=3.4)
+        style.title(grid[1, 0], 2, "what is lost by each change, 90 % interval", inches=2.6)
         _sizes(grid[1, 1], ablation)
-        style.title(grid[1, 1], 3, "mean forecast of so many networks, held-out blocks", inches=3.4)
+        style.title(grid[1, 1], 3, "mean forecast of so many networks, held-out blocks", inches=2.6)
     return figure
 
 
@@ -78,12 +78,11 @@ def _gains(axes: Axes, searches: Sequence[Mapping[str, Any]]) -> None:
         )
         axes.plot(apparent, real, "o", color=_color(algorithm), alpha=0.8, label=f"{algorithm}, a search")
         axes.plot(apparent.mean(), real.mean(), "*", color=_color(algorithm), markersize=9, label=f"{algorithm}, mean")
-        ends += [*apparent, *real]
-    low, high = min(0.0, *ends), max(ends)
-    axes.plot([low, high], [low, high], color=style.BLACK, linewidth=0.7)
-    axes.annotate("no curse", (high, high), (-4, -10), textcoords="offset points", ha="right", fontsize=6)
+        ends += [*apparent]
+    axes.axline((0, 0), slope=1, color=style.BLACK, linewidth=0.7, label="no curse")
     axes.axhline(0, color=style.BLACK, linewidth=0.6, linestyle=":")
     axes.set(xlabel="on the validation block (apparent)", ylabel="on the untouched block (real)")
+    axes.set_xlim(min(0.0, *ends), 1.1 * max(0.0, *ends) or 1.0)
     axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.18), ncols=2, fontsize=6)
 
 
