@@ -3,8 +3,9 @@
     .venv/bin/python benchmarks/ensembles.py [--members 1000] [--windows 412] [--repeats 3]
 
 Made-up members forecast validation windows of 8 leads and 5 modes: 412 windows are all those of SC20's training period,
-82 a fifth of them, as a search's validation block has. One thread. Times are the least of the repeats, core-seconds those of the processor (on a busy machine they say more); memory is what
-Python's arrays take beyond the forecasts themselves, traced once more in a run that is not timed.
+82 a fifth of them, as a search's validation block has. One thread. Times are the least of the repeats; core-seconds are
+the processor's, which say more on a busy machine. Memory is what Python's arrays take beyond the forecasts themselves,
+traced once more in a run that is not timed.
 """
 
 from __future__ import annotations
