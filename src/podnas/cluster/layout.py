@@ -42,6 +42,8 @@ LIGHT = {
     "transfer_score": "results-{protocol}",
     "leakage_score": "results",
     "figure_leakage": "results",
+    "judged_score": "results",
+    "figure_judged": "results",
     "figure_spectrum": "results",
     "figure_modes": "results",
     "figure_coefficients": "results-{protocol}",
