@@ -12,8 +12,8 @@ import pytest
 
 from tests.workflow.conftest import ROOT, TINY, checkout
 
-SCALER = """offset=("mode", series.mean(axis=0)),"""
-ALL_WEEKS = """offset=("mode", coefficients.coefficient.values.mean(axis=0)),"""
+SCALER = "training = _training(train, protocol.name, config)\n"
+ALL_WEEKS = SCALER[:-1] + """.assign(offset=("mode", coefficients.coefficient.values.mean(axis=0)))\n"""
 TABLE = "artifacts.write_table(trials, log.table(outcomes, config.two_step))"
 JUDGED_BY_TEST_TARGETS = """\
 targets = artifacts.read_windows(train.with_name("test_targets.nc"), artifacts.TARGETS).target.values

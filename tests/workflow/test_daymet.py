@@ -105,8 +105,13 @@ def score(results: Path, experiment: config.ExperimentConfig) -> None:
     adaptor("field_forecast").main(forecasts["climatology"], basis, results / "climatology.nc", 2)
     member = {"milliseconds_per_forecast": 1.0, "training_seconds": 1.0}
     artifacts.write_json(results / "catalogue.json", {"members": [member], "search_seconds": 1.0, "trials": 2})
+    differences, ours = results / "differences.json", {"recurrent_ensemble": forecasts["recurrent_ensemble"]}
+    adaptor("differences").main(
+        windows / "train.nc", ours, {name: forecasts[name] for name in config.BASELINES}, differences
+    )
+    catalogues = {"weekly": {"recurrent_ensemble": [results / "catalogue.json"]}}
     adaptor("scorecard").main(
-        {"weekly": scores}, {"weekly": maps}, {"weekly": results / "catalogue.json"}, None, results / "ledger.jsonl",
+        {"weekly": scores}, {"weekly": maps}, {"weekly": differences}, catalogues, None, results / "ledger.jsonl",
         *(results / f"scorecard.{ending}" for ending in ("json", "md", "html")), experiment.title, False,
     )  # fmt: skip
     for name in FIGURES:

@@ -123,7 +123,7 @@ def test_a_single_figure_can_be_made_again(tiny):
 
 def test_only_one_rule_reads_test_targets():
     rules = "".join(file.read_text() for file in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
-    readers = re.findall(r"rule (\w+):(?:(?!\nrule ).)*?input:(?:(?!output:).)*?test_targets\.nc", rules, re.DOTALL)
+    readers = re.findall(r"rule (\w+):(?:(?!\n *rule ).)*?input:(?:(?!output:).)*?test_targets\.nc", rules, re.DOTALL)
     # the leakage laboratory reads them on purpose, and nothing of it is an input of another rule
     assert readers == ["leakage_score", "score"]
 
