@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -29,6 +27,7 @@ from podnas.networks.evaluate import PopulationEvaluator
 from podnas.networks.population import Arrays
 from podnas.networks.recipe import Recipe
 from podnas.reduction import pod
+from tests.adaptors import adaptor
 from tests.series import CONFIG, PROTOCOL, coefficients
 from tests.unit.test_pod import field
 
@@ -174,10 +173,3 @@ def fitted(prediction: Path) -> list[float]:
     """Forecasts of the training windows."""
     made = artifacts.read_prediction(prediction)
     return made.forecast.values[made.period.values == 0].ravel().tolist()
-
-
-def adaptor(rule: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"adaptor_{rule}", f"workflow/scripts/{rule}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

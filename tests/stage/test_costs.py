@@ -1,19 +1,17 @@
 """Stage: the adaptor of the rule `costs` on benchmark files of jobs, runs and refits."""
 
-import importlib.util
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from tests.adaptors import adaptor
+
 ROOT = Path(__file__).parents[2]
 
 
 def main(*paths):
-    spec = importlib.util.spec_from_file_location("adaptor_costs", ROOT / "workflow" / "scripts" / "costs.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.main(*paths)
+    adaptor("costs").main(*paths)
 
 
 def test_refits_of_a_rolling_protocol_are_one_job(tmp_path):

@@ -1,6 +1,5 @@
 """Stage: the adaptors of rules `archive`, `download` and `field` on a temporary folder."""
 
-import importlib.util
 import subprocess
 import sys
 from datetime import date
@@ -15,16 +14,10 @@ from podnas import artifacts
 from podnas.config import FieldConfig, JoinConfig, SourceConfig
 from podnas.data import archive, download, reading, synthetic_oisst
 from podnas.data.transfer import Policy
+from tests.adaptors import adaptor
 
 ROOT = Path(__file__).parents[2]
 JOIN = JoinConfig(before=date(1989, 12, 28), after=date(1989, 12, 31))
-
-
-def adaptor(name):
-    spec = importlib.util.spec_from_file_location(f"adaptor_{name}", ROOT / "workflow" / "scripts" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Stage: the adaptors of the figure rules on a temporary folder."""
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +11,12 @@ from matplotlib import image
 from podnas import artifacts
 from podnas.config import VerifyConfig, WindowsConfig
 from tests import figure_inputs as made
+from tests.adaptors import adaptor
 
 ROOT = Path(__file__).parents[2]
 SHAPE = made.BOX
 DRAWN = ("recurrent_ensemble", "damped_persistence")
 KNOWN = {key: value for key, value in made.STAMP.items() if not key.endswith("_windows")}
-
-
-def adaptor(name):
-    path = ROOT / "workflow" / "scripts" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"adaptor_{name}", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def windows(kind, number):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from matplotlib import image
 
 from podnas import artifacts, windows
 from podnas.config import AblationConfig, JudgedConfig, SearchConfig, TrainingConfig
+from tests.adaptors import adaptor
 from tests.series import CONFIG, PROTOCOL, coefficients
 
 ROOT = Path(__file__).parents[2]
@@ -27,13 +26,6 @@ STAMP = {
     "test_period": "1995-01-01 to 1997-12-28",
     "seeds": "searches 6",
 }
-
-
-def adaptor(rule: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"adaptor_{rule}", ROOT / "workflow" / "scripts" / f"{rule}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def search(folder: Path) -> None:

@@ -1,6 +1,5 @@
 """Stage: the adaptor of rule `pod`, from a field on disk to a basis and coefficients on disk."""
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -9,23 +8,17 @@ import pytest
 from podnas import artifacts
 from podnas.config import PodConfig
 from podnas.reduction import pod
+from tests.adaptors import adaptor
 from tests.unit.test_pod_out_of_core import field
 
 ROOT = Path(__file__).parents[2]
-
-
-def adaptor():
-    spec = importlib.util.spec_from_file_location("adaptor_pod", ROOT / "workflow" / "scripts" / "pod.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize(("precision", "share"), [("float64", 1e-10), ("float32", 1e-6)])
 def test_field_to_basis_and_coefficients(tmp_path, precision, share):
     artifacts.write_field(tmp_path / "field.nc", field())
     config = PodConfig(modes=4, train_last="2001-09-01", precision=precision)
-    adaptor().main(tmp_path / "field.nc", tmp_path / "basis.nc", tmp_path / "coefficients.nc", config)
+    adaptor("pod").main(tmp_path / "field.nc", tmp_path / "basis.nc", tmp_path / "coefficients.nc", config)
     basis = artifacts.read_basis(tmp_path / "basis.nc")
     coefficients = artifacts.read_coefficients(tmp_path / "coefficients.nc")
     weekly = artifacts.read_field(tmp_path / "field.nc")

@@ -5,11 +5,9 @@ Networks know nothing of grids and variables, and take longest: what follows the
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from pathlib import Path
-from types import ModuleType
 
 import netCDF4
 import numpy as np
@@ -22,6 +20,7 @@ from matplotlib import image
 from podnas import artifacts, config
 from podnas.windows import PROJECTED
 from tests import daymet_archive
+from tests.adaptors import adaptor
 from tests.workflow.conftest import ROOT, checkout, snakemake
 
 FIGURES = ("rmse_map", "events", "probes")
@@ -79,13 +78,6 @@ def daymet(tmp_path_factory):
     results = run(folder, "tmax", "predictions/weekly/climatology.nc", "figures/modes.png")
     score(results, config.merge(folder / "config/config.yaml", folder / "mine.yaml"))
     return results
-
-
-def adaptor(name: str) -> ModuleType:
-    specification = importlib.util.spec_from_file_location(f"adaptor_{name}", ROOT / f"workflow/scripts/{name}.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
 
 
 def score(results: Path, experiment: config.ExperimentConfig) -> None:
