@@ -15,25 +15,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from podnas.ensemble.mixture import Mixture
+from podnas.ensemble.mixture import Mixture, Parts
 from podnas.windows import Array
 
 # ASSUME: what the modes leave out is uncorrelated with the errors of their coefficients (over the training weeks it is
 # uncorrelated with the coefficients themselves, by construction)
 
 
-@dataclass(frozen=True)
-class Covariances:
-    """Covariances of modes (…, modes, modes), in the units of the coefficients squared; total is their sum."""
-
-    aleatoric: Array
-    epistemic: Array
-
-    @property
-    def total(self) -> Array:
-        """Covariance of the mixture."""
-        total: Array = self.aleatoric + self.epistemic
-        return total
+class Covariances(Parts):
+    """Covariances of modes (…, modes, modes), in the units of the coefficients squared."""
 
     def mean(self) -> Covariances:
         """Mean over the first dimension, windows: variances are linear in covariances, so its maps are mean maps."""

@@ -7,6 +7,7 @@ for each member that is taken is all a greedy selection needs.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 import numpy as np
@@ -79,7 +80,7 @@ class LogScore:
         return losses
 
 
-class Quadratic:
+class Quadratic(ABC):
     """A loss a.w - w'Bw / 2 + constant; rows of B are worked out when a member is first taken, and kept."""
 
     def __init__(self, names: tuple[str, ...], linear: Array, diagonal: Array, constant: float = 0.0) -> None:
@@ -87,9 +88,9 @@ class Quadratic:
         self.names, self.linear, self.diagonal, self.constant = names, linear, diagonal, constant
         self._rows: dict[int, Array] = {}
 
+    @abstractmethod
     def row(self, member: int) -> Array:
         """B between a member and all (members,)."""
-        raise NotImplementedError
 
     def singles(self) -> Array:
         """Loss of each member alone (members,)."""
