@@ -487,6 +487,26 @@ def test_a_loss_far_off_does_not_flatten_the_picture():
     assert "triangles" in axes.get_title(loc="left")
 
 
+def test_losses_of_a_gaussian_head_are_no_r2():
+    trials = made.trials().assign(r2_mean=0.5)
+    for figure in (
+        trajectory.draw(trials, [made.STAMP]),
+        pareto.draw(trials, "parameters", [made.STAMP]),
+        two_step.draw({0.5: made.trials(60, second=60).assign(r2_mean=0.5)}, [made.STAMP]),
+    ):
+        texts = [text.get_text() for text in printed(figure)]
+        assert any("negative log likelihood" in text for text in texts)
+        assert not any("1 − R²" in text for text in texts)
+    assert architectures.pictures(trials, 1, seed=0)[1].notes[0].startswith("validation NLL")
+
+
+def test_negative_losses_lie_inside_their_panel():
+    trials = made.trials()
+    trials["loss"] -= 2.0
+    shown = trajectory.draw(trials, [made.STAMP]).axes[0].get_ylim()
+    assert shown[0] < trials["loss"].min() < trials["loss"].median() < shown[1]
+
+
 def test_a_moving_mean_goes_through_many_trials():
     trials = made.trials(number=300, failed=())
     trials["loss"] += 2

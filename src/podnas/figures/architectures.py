@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
-from podnas.figures import style
+from podnas.figures import losses, style
 from podnas.networks import space
 from podnas.search import points
 
@@ -173,7 +173,7 @@ def pictures(trials: pd.DataFrame, count: int, seed: int) -> list[Picture]:
     """So many random architectures and as many of the best."""
     random = [Picture(f"random {place}", point) for place, point in enumerate(random_points(count, seed), start=1)]
     best = [
-        Picture(f"best {place}", point, (f"validation R² {1 - loss:.3f}",))
+        Picture(f"best {place}", point, (f"validation {losses.score(trials, loss)}",))
         for place, (loss, point) in enumerate(best_points(trials, count), start=1)
     ]
     return [*random, *best]

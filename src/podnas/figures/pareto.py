@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from podnas.figures import style
+from podnas.figures import losses, style
 from podnas.search import pareto
 
 LABELS = {"parameters": "trainable parameters", "inference_seconds": "inference (seconds)"}
-FAR = 3.0  # losses beyond so many medians are drawn at the edge
 
 
 @style.journal
@@ -26,13 +25,13 @@ def draw(trials: pd.DataFrame, measure: str, stamps: Sequence[style.Stamp]) -> F
     done = last.dropna(subset=["loss", measure])
     figure = style.figure(3.3, stamps)
     axes = figure.subplots()
-    axes.set(xlabel=LABELS.get(measure, measure), ylabel="validation loss (1 − R²)", xscale="log")
+    axes.set(xlabel=LABELS.get(measure, measure), ylabel=f"validation loss ({losses.name(trials)})", xscale="log")
     style.title(axes, 0, f"loss and {LABELS.get(measure, measure)} of each trial")
     if done.empty:
         axes.set(xticks=[], yticks=[])
         axes.text(0.5, 0.5, "no trial finished", transform=axes.transAxes, ha="center", va="center")
         return figure
-    top = min(float(done["loss"].max()), FAR * float(done["loss"].median()))
+    top = losses.edge(done["loss"])
     shown, far = done[done["loss"] <= top], done[done["loss"] > top]
     axes.plot(shown[measure], shown["loss"], "o", color=style.SKY, markeredgewidth=0, markersize=2.5, label="trial")
     if len(far):

@@ -10,10 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from podnas.figures import style
+from podnas.figures import losses, style
 
 STEPS = {1: (style.SKY, style.BLUE, "o"), 2: (style.ORANGE, style.VERMILION, "D")}
-FAR = 3.0  # losses beyond so many medians are drawn at the edge
 MANY = 200  # from so many trials on, points are small and a moving average goes through them
 WINDOW = 100  # trials of the moving average, as SC20's figure of its search
 
@@ -22,26 +21,21 @@ WINDOW = 100  # trials of the moving average, as SC20's figure of its search
 def draw(trials: pd.DataFrame, stamps: Sequence[style.Stamp]) -> Figure:
     """Loss by trial and running best of each step, where there are many their moving mean; loss by parameters.
 
-    trials: number, step, share, loss (1 - validation R²; NaN: failed), parameters, as the search room writes it.
+    trials: number, step, share, loss (NaN: failed), parameters, as the search room writes it.
     """
     trials = trials.sort_values("number")
     figure = style.figure(3.3, stamps)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.8, 1))
-    top = _edge(trials["loss"])
+    top = losses.edge(trials["loss"])
     for step in sorted(trials["step"].unique()):
         part = trials[trials["step"] == step]
         _order(left, part, int(step), top)
         _size(right, part, int(step), top)
     _failures(left, trials)
-    _axes(left, right, trials["loss"], top)
+    _axes(left, right, trials, top)
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3)
     return figure
-
-
-def _edge(loss: pd.Series[float]) -> float:
-    finished = loss.dropna()
-    return min(float(finished.max()), FAR * float(finished.median())) if len(finished) else 1.0
 
 
 def _order(axes: Axes, part: pd.DataFrame, step: int, top: float) -> None:
@@ -82,11 +76,15 @@ def _failures(axes: Axes, trials: pd.DataFrame) -> None:
                   label=f"failed ({len(failed)} of {len(trials)})")  # fmt: skip
 
 
-def _axes(left: Axes, right: Axes, loss: pd.Series[float], top: float) -> None:
-    finished = loss.dropna()
+def _axes(left: Axes, right: Axes, trials: pd.DataFrame, top: float) -> None:
+    finished = trials["loss"].dropna()
     bottom = float(finished.min()) if len(finished) else 0.0
     room = 0.08 * (top - bottom) or 0.05
-    left.set(xlabel="trial, in order", ylabel="validation loss (1 − R²)", ylim=(bottom - 1.5 * room, top + room))
+    left.set(
+        xlabel="trial, in order",
+        ylabel=f"validation loss ({losses.name(trials)})",
+        ylim=(bottom - 1.5 * room, top + room),
+    )
     right.set_xlabel("trainable parameters (thousands)")
     left.xaxis.set_major_locator(MaxNLocator(integer=True))
     right.xaxis.set_major_locator(MaxNLocator(5))

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from podnas.figures import style
+from podnas.figures import losses, style
 from podnas.search import steps
 
 LOOKS = (
@@ -21,7 +21,6 @@ LOOKS = (
     (style.PURPLE, "^", (0, (4, 1, 1, 1))),
     (style.BLACK, "v", (0, (7, 2))),
 )
-FAR = 3.0  # losses beyond so many medians are drawn at the edge
 WIDE = 6.0  # step-1 losses that differ by so much are drawn on a logarithmic scale
 GROUPS, LEAST_IN_GROUP = 5, 4  # ranks are cut into at most so many groups, of at least so many trials
 MANY = 200  # from so many trials on, points are small
@@ -39,14 +38,14 @@ def draw(studies: Mapping[float, pd.DataFrame], stamps: Sequence[style.Stamp]) -
     (by_rank, both), (by_size, groups) = figure.subplots(2, 2)
     ordered = sorted(studies.items(), reverse=True)
     known = pd.concat([steps.ranked(trials) for _, trials in ordered])
-    tops = [_edge(known[name]) for name in ("loss", "second_loss")]
+    tops = [losses.edge(known[name]) for name in ("loss", "second_loss")]
     for place, (share, trials) in enumerate(ordered):
         look = LOOKS[place]
         _ranks(by_rank, trials, look, _label(share, trials))
         _losses(both, trials, look, tops)
         _boxes(groups, trials, look[0], (place, len(ordered)), tops[1])
     _sizes(by_size, [trials for _, trials in ordered], tops[1])
-    _axes((by_rank, both, by_size, groups), float(known["loss"].min()), tops)
+    _axes((by_rank, both, by_size, groups), losses.name(known), float(known["loss"].min()), tops)
     handles, labels = by_rank.get_legend_handles_labels()
     if handles:
         figure.legend(handles, labels, loc="outside upper center", ncols=1)
@@ -66,11 +65,6 @@ def _label(share: float, trials: pd.DataFrame) -> str:
 def _rho(found: Mapping[str, Any]) -> str:
     rho = "–" if found["rho"] is None else f"{found['rho']:.2f}".replace("0.", ".").replace("-", "−")
     return f"{rho} (n = {found['n']})"
-
-
-def _edge(loss: pd.Series[float]) -> float:
-    known = loss.dropna()
-    return min(float(known.max()), FAR * float(known.median())) if len(known) else 1.0
 
 
 def _points(look: Any, count: int) -> dict[str, Any]:
@@ -120,11 +114,11 @@ def _boxes(axes: Axes, trials: pd.DataFrame, color: str, place: tuple[int, int],
         axes.set_xticks(range(len(parts)), [f"{ranks[part[0]]}–{ranks[part[-1]]}" for part in parts])
 
 
-def _axes(panels: Sequence[Axes], lowest: float, tops: Sequence[float]) -> None:
+def _axes(panels: Sequence[Axes], kind: str, lowest: float, tops: Sequence[float]) -> None:
     by_rank, both, by_size, groups = panels
-    by_rank.set(xlabel="rank in step 1", ylabel="step-1 loss (1 − R²)", xscale="log")
+    by_rank.set(xlabel="rank in step 1", ylabel=f"step-1 loss ({kind})", xscale="log")
     by_rank.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    both.set(xlabel="step-1 loss (1 − R²)", ylabel="step-2 loss (1 − R²)")
+    both.set(xlabel=f"step-1 loss ({kind})", ylabel=f"step-2 loss ({kind})")
     if lowest > 0 and tops[0] > WIDE * lowest:
         by_rank.set_yscale("log")
         both.set_xscale("log")
@@ -134,10 +128,10 @@ def _axes(panels: Sequence[Axes], lowest: float, tops: Sequence[float]) -> None:
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axis.set_minor_formatter(NullFormatter())
     by_rank.set_ylim(top=1.03 * tops[0])
-    by_size.set(xlabel="trainable parameters (thousands)", ylabel="step-2 loss (1 − R²)")
+    by_size.set(xlabel="trainable parameters (thousands)", ylabel=f"step-2 loss ({kind})")
     by_size.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:g}"))
     by_size.xaxis.set_major_locator(MaxNLocator(5))
-    groups.set(xlabel="rank in step 1", ylabel="step-2 loss (1 − R²)")
+    groups.set(xlabel="rank in step 1", ylabel=f"step-2 loss ({kind})")
     names = ("step-1 loss by rank", "loss in both steps", "step-2 loss by size", "step-2 loss by rank in step 1")
     for place, (axes, name) in enumerate(zip(panels, names, strict=True)):
         style.title(axes, place, name)
