@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Drills on a real SLURM of two nodes, which is installed (install.sh), started and removed here. Needs root.
 #   run.sh --core              a run as typed, a search over two nodes, out of memory, scancel (at most 8 minutes)
-#   run.sh --all               every drill and the overhead (at most 45 minutes); writes results/bench/cluster.json
-#                              and the table in docs/reliability.md
+#   run.sh --all               every drill and the overhead (at most 45 minutes)
 #   run.sh --overhead [tiny]   the default (or the miniature) experiment without SLURM and through it
 #   run.sh NAME...             some drills: pytest's -k, for instance node_down
+# The last three (not with tiny) write results/bench/cluster.json and the table in docs/reliability.md: what passed takes
+# the place of its earlier pass.
 # Ends with status 77 where there cannot be a test cluster (no root, nothing to install from).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -38,7 +39,10 @@ case "${1:-}" in
         sed -n '2,/^set/{/^#/p}' "$0" >&2
         exit 2
         ;;
-    *) chosen=("$here" -k "$(sed 's/ / or /g' <<<"$*")") ;;
+    *)
+        chosen=("$here" -k "$(sed 's/ / or /g' <<<"$*")")
+        keep=(--keep)
+        ;;
 esac
 
 [[ $(id -u) -eq 0 ]] || skip "the daemons of a test cluster need root"
@@ -76,7 +80,5 @@ tests=$!
 wait $tests || status=$?
 if [[ $status -eq 124 ]]; then echo "$command: ended after $limit"; fi
 echo
-# what failed replaces no figures
-if [[ $status -ne 0 ]]; then keep=(); fi
 .venv/bin/python -m tests.cluster.report "$rows" "$command" "${keep[@]}"
 exit $status
