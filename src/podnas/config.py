@@ -904,6 +904,11 @@ class ExperimentConfig(Section):
                 f"training.corrects is {self.training.corrects}, but the networks of the leakage laboratory forecast "
                 "the coefficients themselves, as SC20's; set it to null"
             )
+        if self.training.head is not None:
+            raise ValueError(
+                f"training.head is {self.training.head}, but the leakage laboratory compares R² of one forecast, as "
+                "SC20's; set it to null"
+            )
         periods = self.protocol(self.leakage.protocol)
         weeks = (periods.test_last - periods.test_first).days // 7 + 1
         least = 2 * (self.windows.inputs + self.windows.outputs)
@@ -941,6 +946,11 @@ class ExperimentConfig(Section):
                 raise ValueError(
                     f"networks of {name} correct {training.corrects}, but those that are judged forecast the "
                     "coefficients themselves; set training.corrects to null"
+                )
+            if training.head is not None:
+                raise ValueError(
+                    f"networks of {name} have a {training.head} head, but those that are judged are compared by R² of "
+                    "one forecast; set training.head to null"
                 )
             if weights is not None and len(weights) != self.windows.outputs:
                 raise ValueError(

@@ -362,6 +362,7 @@ def judged_experiment(tmp_path: Path, change: dict) -> config.ExperimentConfig:
         ({"judged": {"blocks": [{"validated": 1, "untouched": 1}]}}, "name two blocks"),
         ({"windows": {"validation_blocks": 4}}, "blocks are numbered from 0 to 3"),
         ({"training": {"corrects": "climatology"}}, "set training.corrects to null"),
+        ({"training": {"head": "gaussian"}}, "set training.head to null"),
         ({"search": {"two_step": {"fraction": 0.5}}}, "search.two_step is .* equal trials"),
         ({"search": {"ranks": 2}}, "set it to 1"),
         ({"search": {"time_limit_minutes": 1}}, "equal trials"),

@@ -204,6 +204,7 @@ def test_the_page_says_that_it_leaks_and_prices_each_leak(study):
         ({"leakage": {"protocol": "long"}}, "name one"),
         ({"leakage": {"weeks": 1480}}, "set it from 32 to 1455"),
         ({"training": {"corrects": "climatology"}}, "set it to null"),
+        ({"training": {"head": "gaussian"}}, "training.head is gaussian"),
     ],
 )
 def test_settings_that_are_no_laboratory_are_refused(change, message, tmp_path):
