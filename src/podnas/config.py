@@ -564,6 +564,9 @@ class TransferConfig(Section):
         description="catalogue.json of another experiment's networks, relative to the working directory; null: none",
     )
     label: str = Field("found elsewhere", description="words on figures for the catalogue's architectures")
+    system: Name = Field(
+        RECURRENT, description="system of networks whose search and training the study takes (recurrent: the pure ones)"
+    )
     architectures: int = Field(
         5, ge=1, description="of each of the three groups; a multiple of windows.validation_blocks"
     )
@@ -883,10 +886,13 @@ class ExperimentConfig(Section):
                 f"transfer.architectures is {count}, but each of the windows.validation_blocks = {blocks} is held out "
                 f"alike; set it to {max(1, round(count / blocks)) * blocks}"
             )
-        if count > self.ensemble.members:
+        if (system := self.transfer.system) not in self.system_names():
+            raise ValueError(f"transfer.system is {system}; systems here are {', '.join(self.system_names())}")
+        members = self.of_system(system).ensemble.members
+        if count > members:
             raise ValueError(
-                f"transfer.architectures is {count}, but this experiment's own catalogue has ensemble.members = "
-                f"{self.ensemble.members}; raise that, or lower transfer.architectures"
+                f"transfer.architectures is {count}, but this experiment's own catalogue has "
+                f"{_place(system)}ensemble.members = {members}; raise that, or lower transfer.architectures"
             )
         return self
 

@@ -120,6 +120,14 @@ def test_a_run_has_the_changes_of_its_system_and_its_protocol():
         ({"stack": {}, "systems": {"a": {"ensemble": {"members": 1}}}}, "needs each of the windows.validation_blocks"),
         ({"stack": {"systems": ["b"]}}, "stack.systems has b; systems here are recurrent, recurrent_anomaly"),
         ({"stack": {"methods": ["climatology"]}}, "stack.methods has climatology"),
+        (
+            {"transfer": {"catalogue": "x", "system": "b", "architectures": 4}},
+            "transfer.system is b; systems here are recurrent, recurrent_anomaly",
+        ),
+        (
+            {"transfer": {"catalogue": "x", "system": "recurrent_anomaly", "architectures": 4}},
+            "systems.recurrent_anomaly.ensemble.members = 3",
+        ),
     ],
 )
 def test_refusals(changes, message):

@@ -14,7 +14,9 @@ if EXPERIMENT.transfer.catalogue is not None:
             train=f"{RESULTS}/windows/{{protocol}}/train.nc",
             test_inputs=f"{RESULTS}/windows/{{protocol}}/test_inputs.nc",
             transferred=EXPERIMENT.transfer.catalogue,
-            searched=f"{RESULTS}/networks/{{protocol}}/catalogue.json",
+            searched=lambda wildcards: (
+                f"{RESULTS}/networks/{RUNS.path(wildcards.protocol, EXPERIMENT.transfer.system)}/catalogue.json"
+            ),
         output:
             forecasts=f"{TRANSFER}/forecasts.nc",
             validation=f"{TRANSFER}/validation.nc",
@@ -34,7 +36,7 @@ if EXPERIMENT.transfer.catalogue is not None:
             # not an output: Snakemake deletes the outputs of a job that failed, and these are what it goes on from
             folder=f"{TRANSFER}/networks",
             config=section("transfer"),
-            training=section("training"),
+            training=EXPERIMENT.of_system(EXPERIMENT.transfer.system).training.model_dump(mode="json"),
             windows=section("windows"),
             baselines=section("baselines"),
             code=code("transfer"),
