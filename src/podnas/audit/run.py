@@ -77,9 +77,9 @@ class Workspace:
             if not entry.name.startswith(".") and not link.exists():
                 link.symlink_to(entry.absolute())
         # to hash all code takes seconds
-        provenance.KNOWN.mkdir(parents=True, exist_ok=True)
-        (folder / provenance.KNOWN).parent.mkdir(parents=True)
-        (folder / provenance.KNOWN).symlink_to(provenance.KNOWN.absolute())
+        if os.access(provenance.KNOWN, os.W_OK):
+            (folder / provenance.KNOWN).parent.mkdir(parents=True)
+            (folder / provenance.KNOWN).symlink_to(provenance.KNOWN.absolute())
         artifacts.write_text(folder / ".audit.yaml", yaml.safe_dump(values))
         return made
 
