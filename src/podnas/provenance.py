@@ -22,6 +22,8 @@ from typing import Any
 from podnas import artifacts, locks
 
 PACKAGE = Path(__file__).parent
+# where a workflow keeps hashes of code, by the bytes of the files
+KNOWN = Path(".snakemake/podnas/code")
 # modules that no value in an artifact comes from; the values of a configuration reach a rule as its parameters
 BYSTANDERS = frozenset({"config", "provenance", "locks", "progress", "cluster"})
 # resources of a job that tell what a scheduler ran it on
@@ -95,14 +97,30 @@ def _known_imports(file: Path, known: Path) -> tuple[str, ...]:
 
 @cache
 def _tree(file: Path) -> ast.Module:
-    return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    """A file without comments and docstrings."""
+    tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    for node in _statements(tree):
+        body = getattr(node, "body", None)
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if documented and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+            del body[0]
+    return tree
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """A module and all statements in it; expressions, which are most of a tree, are left out."""
+    yield tree
+    for _, value in ast.iter_fields(tree):
+        for node in value if isinstance(value, list) else ():
+            if isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case):
+                yield from _statements(node)
 
 
 @cache
 def _imported(file: Path) -> tuple[str, ...]:
     """Names of podnas modules, and of what is in them, that a file imports; of their packages, too."""
     names: list[str] = []
-    for node in ast.walk(_tree(file)):
+    for node in _statements(_tree(file)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -121,13 +139,7 @@ def _module_file(name: str) -> Path | None:
 
 @cache
 def _meaning(file: Path) -> str:
-    tree = ast.parse(file.read_text(encoding="utf-8"))  # not the shared tree: this one is cut
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        if documented and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
-            del body[0]
-    return ast.dump(tree)
+    return ast.dump(_tree(file))
 
 
 @cache

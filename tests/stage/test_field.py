@@ -11,9 +11,19 @@ import pytest
 import xarray as xr
 
 from podnas import artifacts
-from podnas.config import FieldConfig, JoinConfig, SourceConfig
+from podnas.config import (
+    BASELINES,
+    BaselinesConfig,
+    FieldConfig,
+    JoinConfig,
+    PodConfig,
+    ProtocolConfig,
+    SourceConfig,
+    WindowsConfig,
+)
 from podnas.data import archive, download, reading, synthetic_oisst
 from podnas.data.transfer import Policy
+from tests import daymet_archive
 from tests.adaptors import adaptor
 
 ROOT = Path(__file__).parents[2]
@@ -144,3 +154,68 @@ def test_the_caches_of_the_library_are_put_back():
     with artifacts.streaming():
         assert netCDF4.get_chunk_cache()[0] == artifacts.CACHE_BYTES < before[0]
     assert netCDF4.get_chunk_cache() == before
+
+
+@pytest.fixture(scope="module")
+def day_length(tmp_path_factory):
+    """A folder with DayMet's files of dayl, the weekly field of three years and its POD."""
+    folder = tmp_path_factory.mktemp("dayl")
+    daymet_archive.write(folder / "files", (2001, 2002, 2003), "dayl")
+    source = SourceConfig(kind="path", files=("files/*_dayl_*.nc",), variable="dayl")
+    config = FieldConfig(coarsen=10, weeks="of_year")
+    adaptor("field").main(sorted(folder.glob("files/*.nc")), None, folder / "field.nc", source, config)
+    pod = PodConfig(modes=2, weights="area", coefficients="projected", train_last="2002-12-24")
+    adaptor("pod").main(folder / "field.nc", folder / "basis.nc", folder / "coefficients.nc", pod)
+    return folder
+
+
+def test_day_lengths_are_weekly_means_of_blocks_in_seconds(day_length):
+    made = artifacts.read_field(day_length / "field.nc")
+    field = made["dayl"]
+    assert (field.dims, field.attrs["units"], field.sizes["time"]) == (("time", "y", "x"), "s", 156)
+    with netCDF4.Dataset(day_length / "files/daymet_v4_daily_na_dayl_2002.nc") as data:
+        daily = data["dayl"][14:21].filled(np.nan)  # the third week of 2002
+    blocks = daily.reshape(7, 8, 10, 8, 10)
+    week = field.sel(time="2002-01-15").values
+    enough = np.isfinite(blocks)[0].mean(axis=(1, 3)) >= 0.5
+    np.testing.assert_array_equal(np.isfinite(week), enough)
+    assert 0 < enough.sum() < enough.size
+    np.testing.assert_allclose(
+        week[enough], np.nanmean(blocks.transpose(1, 3, 0, 2, 4)[enough], axis=(1, 2, 3)), rtol=1e-5
+    )
+    # at 45 degrees the sun of the solstice stands arccos(-tan 23.44) = 115.7 of 180 degrees of half a day above
+    hours = field.where(abs(made["lat"] - 45) < 0.1).mean(("y", "x")) / 3600
+    assert hours.sel(time="2002-06-18").item() == pytest.approx(24 * 115.7 / 180, abs=0.05)
+    assert hours.sel(time="2002-12-17").item() == pytest.approx(24 * (1 - 115.7 / 180), abs=0.05)
+
+
+def test_day_lengths_which_no_weather_changes_go_to_baselines(day_length):
+    """Every year is the same, and one mode is nearly all: nothing divides by what is not there."""
+    basis = artifacts.read_basis(day_length / "basis.nc")
+    assert basis["variance"].attrs["units"] == "s2"
+    spectrum = basis["spectrum"].values
+    assert spectrum[0] / spectrum.sum() > 0.999
+    coefficients = artifacts.read_coefficients(day_length / "coefficients.nc")["coefficient"]
+    assert coefficients.attrs["units"] == "s"
+    years = coefficients.values.reshape(3, 52, 2)
+    np.testing.assert_allclose(years[2], years[0], atol=1e-4 * np.abs(years[0, :, 0]).max())
+    protocol = ProtocolConfig(
+        name="weekly",
+        train_first="2001-01-01",
+        train_last="2002-12-24",
+        test_first="2003-01-01",
+        test_last="2003-12-24",
+    )
+    window = WindowsConfig(inputs=4, outputs=4, harmonics=1, validation_blocks=2)
+    train, inputs, targets = (day_length / f"{name}.nc" for name in ("train", "test_inputs", "test_targets"))
+    adaptor("windows").main(day_length / "coefficients.nc", train, inputs, targets, protocol, window)
+    paths = {name: day_length / f"{name}.nc" for name in BASELINES}
+    adaptor("baselines").main(train, inputs, paths, BaselinesConfig(trees=2), window, 1)
+    truth = artifacts.read_windows(targets, artifacts.TARGETS).target
+    for name, path in paths.items():
+        prediction = artifacts.read_prediction(path)
+        assert np.isfinite(prediction.forecast.values).all(), name
+    forecast = artifacts.read_prediction(paths["climatology"])
+    leading = forecast.forecast.isel(init_time=forecast.period.values == 1).values[..., 0]
+    # a year of days is not quite a cosine
+    assert np.abs(leading - truth.values[..., 0]).max() < 0.05 * np.abs(truth.values[..., 0]).max()

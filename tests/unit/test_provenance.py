@@ -94,6 +94,24 @@ def test_hash_follows_code_through_imports(package: Package, name: str, text: st
     assert package.hash() != before
 
 
+@pytest.mark.parametrize(
+    "around",
+    [
+        "try:\n    pass\nexcept ValueError:\n    {}\n",
+        "try:\n    pass\nfinally:\n    {}\n",
+        "if False:\n    pass\nelse:\n    {}\n",
+        "match 1:\n    case 1:\n        {}\n",
+        "class C:\n    def f(self):\n        with open('x'):\n            {}\n",
+        "async def f():\n    for x in ():\n        {}\n",
+    ],
+)
+def test_hash_follows_imports_wherever_they_stand(package: Package, around: str) -> None:
+    package.script.write_text(around.format("from podnas import scores"))
+    before = package.hash()
+    package.write("scores.py", "def r2():\n    return 2\n")
+    assert package.hash() != before
+
+
 def test_hash_follows_the_script(package: Package) -> None:
     before = package.hash()
     package.script.write_text(SCRIPT + "print(1)\n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -141,3 +143,13 @@ def test_more_trials_than_were_asked_for_are_never_counted_beyond_the_total(capf
     told = capfd.readouterr().err
     assert [line.split()[2] for line in told.splitlines()[:3]] == ["1/1", "2/2", "3/3"]
     assert "stopped by" not in told
+
+
+def test_a_search_on_the_kernels_imports_no_keras():
+    # which takes ten seconds and half a gigabyte in each of its ranks
+    code = (
+        "import sys; from podnas.networks import engines, searching; engines.named('kernels').module()\n"
+        "sys.exit(' '.join({'keras', 'tensorflow'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == ""

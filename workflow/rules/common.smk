@@ -128,7 +128,7 @@ def planned():
 def code_hash(script):
     """Content hash of an adaptor and of the modules it imports."""
     file = Path(workflow.basedir) / "workflow" / "scripts" / f"{script}.py"
-    return provenance.code_hash(file, known=Path(".snakemake/podnas/code"))
+    return provenance.code_hash(file, known=provenance.KNOWN)
 
 
 def code(script):

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from podnas import artifacts
+from podnas import artifacts, provenance
 from podnas.audit import budget, contents, harms
 from podnas.audit.cuts import Cut
 from podnas.config import ExperimentConfig, ProtocolConfig, load, merge
@@ -76,6 +76,10 @@ class Workspace:
             link = folder / entry.absolute().relative_to(Path.cwd())
             if not entry.name.startswith(".") and not link.exists():
                 link.symlink_to(entry.absolute())
+        # to hash all code takes seconds
+        if os.access(provenance.KNOWN, os.W_OK):
+            (folder / provenance.KNOWN).parent.mkdir(parents=True)
+            (folder / provenance.KNOWN).symlink_to(provenance.KNOWN.absolute())
         artifacts.write_text(folder / ".audit.yaml", yaml.safe_dump(values))
         return made
 

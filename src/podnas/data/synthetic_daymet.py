@@ -58,6 +58,8 @@ SWING, STRENGTH, DECAY, DAILY_CORRELATION = 7000.0, 1350.0, 0.6, 0.75
 TILE, RELIEF, WEATHER, TILE_SLOPE = 1024, 2.5, 0.5, 1.9
 # ASSUME: tmin is 11 degrees C below tmax; rain falls where the sum of both textures exceeds .5, 9 mm a unit
 NIGHT, RAIN_ABOVE, RAIN_RATE = 11.0, 0.5, 9.0
+# ASSUME: days are as long as the centre of the sun is above a level horizon; its declination is a cosine of the season
+OBLIQUITY_DEG, DAYS_TO_SOLSTICE, DAY_S = 23.44, 10, 86400.0
 
 PROJECTION = {
     "grid_mapping_name": "lambert_conformal_conic",
@@ -73,6 +75,7 @@ VARIABLES = {
     "tmax": ("daily maximum temperature", "degrees C", "area: mean time: maximum"),
     "tmin": ("daily minimum temperature", "degrees C", "area: mean time: minimum"),
     "prcp": ("daily total precipitation", "mm/day", "area: mean time: sum"),
+    "dayl": ("daylength", "s", "area: mean"),
 }
 ATTRIBUTES: dict[str, dict[str, Any]] = {
     "x": {"long_name": "x coordinate of projection", "standard_name": "projection_x_coordinate"},
@@ -127,11 +130,12 @@ class Part:
 class Land:
     """What every day is made of. Fields on the 10 km grid (808, 782), north to south, degrees C.
 
-    land: share of land; mean; modes (MODES, ...), orthonormal over land cells. relief, weather: unit textures of 1 km
-    (TILE, TILE). coefficients: (year, day, mode) of REAL_YEARS, or None.
+    lat: latitude (degrees north); land: share of land; mean; modes (MODES, ...), orthonormal over land cells. relief,
+    weather: unit textures of 1 km (TILE, TILE). coefficients: (year, day, mode) of REAL_YEARS, or None.
     """
 
     seed: int
+    lat: Floats
     land: Floats
     mean: Floats
     modes: Floats
@@ -148,6 +152,7 @@ def land(table: Path, data_folder: Path | None, seed: int) -> Land:
     wet = _real_mask(mask) if mask else _table_mask(table, lat, lon)
     return Land(
         seed=seed,
+        lat=lat.astype("f4"),
         land=wet.astype("f4"),
         mean=(WARMEST - LAPSE_LAT * (lat - 20)).astype("f4"),
         modes=_modes(generator, lat, wet),
@@ -260,6 +265,8 @@ def values(model: Land, year: int, day: int, variable: str, part: Part, weights:
     near = slice(below[0], above[-1] + 1)
     if variable == "prcp":
         field = np.maximum(weather + 0.4 * relief - RAIN_ABOVE, 0) * np.float32(RAIN_RATE)
+    elif variable == "dayl":
+        field = _finer(day_length(model.lat[near], day), rows, columns, near.start)
     else:
         smooth = model.mean[near] - np.float32(NIGHT if variable == "tmin" else 0)
         for weight, mode in zip(weights.astype("f4"), model.modes, strict=True):  # a product's rounding would differ
@@ -271,6 +278,13 @@ def values(model: Land, year: int, day: int, variable: str, part: Part, weights:
     field *= np.float32(STEP)
     field[_finer(model.land[near], rows, columns, near.start) + np.float32(0.1) * relief <= 0.5] = FILL
     return field
+
+
+def day_length(lat_deg: Floats, day: int) -> Floats:
+    """Seconds of daylight (0 is 1 January) at these latitudes: cos(half the day) = -tan(latitude) tan(declination)."""
+    declination = -np.radians(OBLIQUITY_DEG) * np.cos(2 * np.pi * (day + 1 + DAYS_TO_SOLSTICE) / DAYS)
+    half = np.arccos(np.clip(-np.tan(np.radians(lat_deg)) * np.tan(declination), -1, 1))
+    return (half * (DAY_S / np.pi)).astype("f4")
 
 
 def _tiled(tile: Floats, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Floats:

@@ -6,8 +6,8 @@ Everything is fitted on the weeks that a network fits on, never on those that it
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from podnas import windows
@@ -15,9 +15,12 @@ from podnas.baselines import methods
 from podnas.baselines.climatology import Climatology
 from podnas.baselines.forecaster import Forecaster
 from podnas.config import BaselinesConfig
-from podnas.networks import build, heads
+from podnas.networks import heads
 from podnas.networks.recipe import Recipe
 from podnas.windows import Array, Fold, Inputs, Training
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ def fold(whole: Training, recipe: Recipe, block: int) -> Fold:
 
 def gaussian(network: keras.Model, inputs: Inputs, recipe: Recipe, correction: Correction | None) -> heads.Pair:
     """Standardised means and sigmas of n windows by a network with a Gaussian head, each (n, leads, modes)."""
+    from podnas.networks import build  # with Keras, which takes ten seconds to import and no search needs
+
     seen = inputs if correction is None else correction.anomalies(inputs)
     mean, sigma = build.gaussian(network, seen, recipe.windows, recipe.settings)
     return (mean, sigma) if correction is None else (correction.add(mean, inputs), sigma * correction.scale)
@@ -80,6 +85,8 @@ def gaussian(network: keras.Model, inputs: Inputs, recipe: Recipe, correction: C
 
 def predict(network: keras.Model, inputs: Inputs, recipe: Recipe, correction: Correction | None) -> Array:
     """Standardised forecasts of n windows: (n, leads, modes)."""
+    from podnas.networks import build
+
     seen = inputs if correction is None else correction.anomalies(inputs)
     output = build.predict(network, seen, recipe.windows, recipe.settings.output_scale)
     return output if correction is None else correction.add(output, inputs)
