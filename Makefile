@@ -54,7 +54,7 @@ report: $(READY)
 	fi
 
 test: $(READY)  ## run all tests; the last lines count those skipped and say why
-	$(BIN)/pytest -q -n 2 --dist loadfile
+	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)  ## check style, types, floors, spelling, the workflow and the generated files
 	$(BIN)/ruff check .

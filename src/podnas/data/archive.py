@@ -14,14 +14,15 @@ from pathlib import Path
 
 from podnas import artifacts
 from podnas.config import SourceConfig
-from podnas.data import download, records
-from podnas.data.download import DATA_FOLDER, SET_FOLDER
+from podnas.data import records
 
 LOG = logging.getLogger(__name__)
 
 WEEKLY_FILES = ("sst.wkmean.1981-1989.nc", "sst.wkmean.1990-present.nc")
 MASK_FILE = "lsmask.nc"
 DAYMET_FILE = "daymet_v4_daily_na_{variable}_{year}.nc"
+DATA_FOLDER = "PODNAS_DATA"
+SET_FOLDER = f"set {DATA_FOLDER} to the folder that holds them (export {DATA_FOLDER}=/path/to/data)"
 PSL_ADDRESS = "https://downloads.psl.noaa.gov/Datasets/noaa.oisst.v2"
 
 
@@ -106,6 +107,8 @@ def _found(pattern: str, exclude: Sequence[str]) -> list[Path]:
 
 def provide_psl(outputs: Sequence[Path], address: str = PSL_ADDRESS) -> None:
     """Put PSL's files at the paths `outputs`, by name: from the data folder if it has them, else downloaded."""
+    from podnas.data import download  # with libraries that planning does not need
+
     for output in outputs:
         local = _found_in_data_folder(output.name)
         if local is None:
@@ -133,5 +136,7 @@ def _copy(local: Path, output: Path) -> None:
 
 def fetch_year(source: SourceConfig, year: int, output: Path) -> None:
     """Download one year of a region from the publisher's subset service."""
+    from podnas.data import download
+
     local = Path(source.files[0].replace("*", str(year)))
     download.fetch(str(source.download).format(year=year), output, str(local))

@@ -23,6 +23,7 @@ from typing import Any
 from podnas import artifacts, progress
 from podnas.artifacts import ArtifactError
 from podnas.data import earthdata, published, records, transfer
+from podnas.data.archive import DATA_FOLDER, SET_FOLDER
 from podnas.data.earthdata import Login
 from podnas.data.part import Interrupted
 from podnas.data.published import Item
@@ -33,8 +34,6 @@ LOG = logging.getLogger(__name__)
 
 POLICY = Policy()
 OFFLINE = "PODNAS_OFFLINE"
-DATA_FOLDER = "PODNAS_DATA"
-SET_FOLDER = f"set {DATA_FOLDER} to the folder that holds them (export {DATA_FOLDER}=/path/to/data)"
 SHOWN = 5  # failures or missing files named in an error
 FAILURES_IN_A_ROW = 10  # then nothing more is asked for
 REPORT_S = 10.0

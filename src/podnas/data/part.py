@@ -13,13 +13,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
-
-import requests
+from typing import IO, TYPE_CHECKING, Any
 
 from podnas import artifacts
 from podnas.artifacts import ArtifactError
 from podnas.data.published import Checksum
+
+if TYPE_CHECKING:
+    import requests
 
 
 class Interrupted(Exception):
