@@ -284,7 +284,8 @@ def day_length(lat_deg: Floats, day: int) -> Floats:
     """Seconds of daylight (0 is 1 January) at these latitudes: cos(half the day) = -tan(latitude) tan(declination)."""
     declination = -np.radians(OBLIQUITY_DEG) * np.cos(2 * np.pi * (day + 1 + DAYS_TO_SOLSTICE) / DAYS)
     half = np.arccos(np.clip(-np.tan(np.radians(lat_deg)) * np.tan(declination), -1, 1))
-    return (half * (DAY_S / np.pi)).astype("f4")
+    seconds: Floats = (half * (DAY_S / np.pi)).astype("f4")
+    return seconds
 
 
 def _tiled(tile: Floats, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Floats:
