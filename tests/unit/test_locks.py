@@ -35,6 +35,13 @@ subprocess.run([sys.executable, '-c', {JOB!r}])
 """
 
 
+@pytest.fixture(autouse=True)
+def of_no_snakemake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test makes known ends with it: a job that came later in this process would end with that Snakemake."""
+    monkeypatch.setenv(locks.HOLDER, "")
+    monkeypatch.delenv(locks.HOLDER)
+
+
 @contextmanager
 def process(code: str, folder: Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
     """A Python process in a folder, alive until the end of the block; its first line is read before."""
@@ -108,7 +115,6 @@ def test_owner_of_a_directory_that_another_user_runs_in_is_told(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.delenv(locks.HOLDER, raising=False)
     monkeypatch.setattr(Path, "mkdir", refuse)
     locks.guard("DEFAULT", locked / ".snakemake")
     assert f"belongs to user {locked.owner()}" in caplog.text
@@ -187,7 +193,6 @@ def test_file_system_without_flock_is_told(
     def refuse(*_: object) -> None:
         raise OSError(38, "Function not implemented")
 
-    monkeypatch.delenv(locks.HOLDER, raising=False)
     monkeypatch.setattr(locks.fcntl, "flock", refuse)
     locks.guard("DEFAULT", locked / ".snakemake")
     assert "clear stale locks by `snakemake --unlock`" in caplog.text
