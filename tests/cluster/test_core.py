@@ -46,7 +46,7 @@ def test_search_over_two_nodes(miniature: Folder, tmp_path: Path, record: Record
 def test_out_of_memory(miniature: Folder, tmp_path: Path, record: Record) -> None:
     """A job out of memory, submitted again with more."""
     folder = Folder.before_search(miniature, tmp_path / "memory")
-    folder.run(str(TRIALS), resources={"network_mem_mb": 800})
+    folder.run(str(TRIALS), resources={"network_mem_mb": 300})
     first, *others = drill.searches(folder)
     assert first.state in ("OUT_OF_MEMORY", "FAILED"), first
     assert others[-1].state == "COMPLETED", others
