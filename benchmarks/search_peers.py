@@ -17,6 +17,7 @@ import random
 import sys
 import tempfile
 import warnings
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -77,7 +78,7 @@ def only_active(space: ConfigurationSpace, values: Mapping[str, Any]) -> dict[st
     return {name: plain(values[name]) for name in space if active(space, values, name)}
 
 
-class Peer:
+class Peer(ABC):
     """What all adapters share: numbers of trials, and pieces of a training that is gone on with.
 
     `steps` are the shares of a full training after which a trial is judged; the last is 1.
@@ -107,17 +108,17 @@ class Peer:
         """Outcomes in the order they finished."""
         self.learn([(self.under_way.pop(outcome.trial.number), outcome) for outcome in outcomes])
 
+    @abstractmethod
     def suggest(self, count: int) -> list[tuple[dict[str, Any], Any, float, int | None]]:
         """Points, each with what the peer knows it by, its budget, and the number of the trial that it continues."""
-        raise NotImplementedError
 
+    @abstractmethod
     def learn(self, told: Sequence[tuple[Any, Outcome]]) -> None:
         """Tell the peer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def observe(self, points: Sequence[Point], losses: Sequence[float]) -> None:
         """Finished trials that were not asked for."""
-        raise NotImplementedError
 
 
 class Optuna(Peer):

@@ -146,7 +146,7 @@ def test_more_trials_than_were_asked_for_are_never_counted_beyond_the_total(capf
 
 
 def test_a_search_on_the_kernels_imports_no_keras():
-    # which takes ten seconds and half a gigabyte in each of its ranks
+    # which each of its ranks would have to wait for, and to hold
     code = (
         "import sys; from podnas.networks import engines, searching; engines.named('kernels').module()\n"
         "sys.exit(' '.join({'keras', 'tensorflow'} & sys.modules.keys()))"

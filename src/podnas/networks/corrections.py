@@ -76,7 +76,7 @@ def fold(whole: Training, recipe: Recipe, block: int) -> Fold:
 
 def gaussian(network: keras.Model, inputs: Inputs, recipe: Recipe, correction: Correction | None) -> heads.Pair:
     """Standardised means and sigmas of n windows by a network with a Gaussian head, each (n, leads, modes)."""
-    from podnas.networks import build  # with Keras, which takes ten seconds to import and no search needs
+    from podnas.networks import build  # with Keras, which is slow to import and no search needs
 
     seen = inputs if correction is None else correction.anomalies(inputs)
     mean, sigma = build.gaussian(network, seen, recipe.windows, recipe.settings)

@@ -11,6 +11,7 @@ Utilisation is that of Egele et al. (2022, arXiv 2207.00479): evaluation time of
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_right
 from collections import deque
@@ -264,7 +265,7 @@ class _Setting:
     seed: int
 
 
-class _Simulation:
+class _Simulation(ABC):
     """Clock, workers and trials. Who is asked, and when outcomes are known to whom, is the organisation's."""
 
     def __init__(self, searches: list[Search], setting: _Setting) -> None:
@@ -306,17 +307,17 @@ class _Simulation:
         self.pushed += 1
         heappush(self.events, (time, kind, self.pushed, subject))
 
+    @abstractmethod
     def _want(self, time: float, worker: int) -> None:
         """A worker has nothing to do."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _serve(self, time: float, _: int) -> None:
         """The search may be asked, if somebody waits for it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _learn(self, time: float, outcome: Outcome) -> None:
         """An outcome is known."""
-        raise NotImplementedError
 
     def _open(self) -> bool:
         """Whether trials may still begin."""
