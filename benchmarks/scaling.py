@@ -28,6 +28,7 @@ from typing import Annotated, Any
 
 import typer
 from problems import problem
+from record import merge
 from scaling_costs import (
     BO_PUBLISHED,
     CASES,
@@ -266,13 +267,6 @@ def draw(record: dict[str, Any], folder: Path) -> None:
     style.save(figures.best(record), folder / "scaling_best.png")
     if record["timelines"]:
         style.save(figures.timeline(record), folder / "worker_timeline.png")
-
-
-def merge(old: Any, new: Any) -> Any:
-    """The old values with the new ones laid over them."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        return {**old, **{key: merge(old.get(key), value) for key, value in new.items()}}
-    return new
 
 
 def present(name: str) -> bool:

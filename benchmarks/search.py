@@ -11,10 +11,12 @@ evaluations what the problem says; a process a core. Ours and the peers are driv
 ranks that each have an optimiser. Methods that train in part (on the SC20 table, which has learning curves) have equal
 epochs, 200 full trainings in all, and only full trainings count. 30 seeds, 5 of methods that take longer than 0.2 s.
 
-The forest's policy (splits renewed at intervals, trees of a sample) stands beside a forest that is grown on everything
-after each outcome: `bo_exact`, and `bo_exact_after_5000` beside `bo_after_5000`, which go on from 5,000 outcomes.
+The forest's policy for many outcomes (splits renewed at intervals, trees of a sample) stands beside a forest that is
+grown on everything after each outcome: `bo_after_5000` and `bo_exact_after_5000` go on from 5,000 outcomes. At 200
+evaluations both are the same.
 
-Results are kept under results/bench-cache/ by code, settings and versions, so that a run that was stopped goes on.
+Results are kept under results/bench-cache/ by code, settings and versions, so that a run that was stopped goes on. The
+record keeps what it has of methods and functions that are not named; `origins` says what measured each method.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.metadata
+import itertools
 import json
 import math
 import os
@@ -46,6 +49,7 @@ import numpy as np  # noqa: E402
 import typer  # noqa: E402
 from ConfigSpace import ConfigurationSpace  # noqa: E402
 from problems import BENCHMARK, DEVELOPMENT, Problem, problem, suggestion_loss, suggestion_space  # noqa: E402
+from record import merge  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 from scipy import stats  # noqa: E402
@@ -83,7 +87,8 @@ DEFINITIONS = {
     "suggestion_n": f"suggestions measured: {SUGGESTIONS} or more, fewer where {CASE_SECONDS:.0f} s were over",
     "quality": f"lowest loss of a full training among {EVALUATIONS} evaluations, over the seeds; of ..._after_5000: "
     f"among {AFTERWARDS} that follow {KNOWN:,} outcomes of aged evolution",
-    "failures": "searches of peers that raised; they do not count",
+    "failures": "searches of peers that raised, by method; they do not count",
+    "origins": "what measured a method's suggestions, and its losses of a function; at the top: the latest run",
     "tests": "one-sided Mann-Whitney; worse: the loss of ours is larger; ahead: smaller; p_..._holm: corrected over "
     "the functions of a pair of methods",
 }
@@ -194,7 +199,6 @@ METHODS: dict[str, Method] = {
     "random": ours("random"),
     "evolution": ours("evolution"),
     "bo": ours("bo"),
-    "bo_exact": ours("bo", policy=EXACT),
     "adbo": ours("adbo", ranks=WORKERS),
     "agebo": ours("agebo"),
     "asha": ours("asha", partial=True),
@@ -218,12 +222,11 @@ TIMED = (
     "random", "evolution", "bo", "adbo", "agebo", "asha", "hyperband", "optuna_random", "optuna_tpe",
     "deephyper_evolution", "deephyper_cbo", "deephyper_cbo_default", "neps",
 )  # fmt: skip
-# bo_exact grows its forest anew after each outcome. AgEBO has left DeepHyper: beside it stand the two that it joins
+# AgEBO has left DeepHyper: beside it stand the two that it joins
 PAIRS = (
     ("random", "optuna_random"),
     ("evolution", "deephyper_evolution"),
     ("evolution", "deephyper_evolution_10"),
-    ("bo", "bo_exact"),
     ("bo_after_5000", "bo_exact_after_5000"),
     ("bo", "deephyper_cbo"),
     ("bo", "deephyper_cbo_default"),
@@ -242,6 +245,11 @@ PAIRS = (
 # what a suggestion costs
 
 
+COSTS = {
+    "suggestion_ms": "mean",
+    "suggestion_p99_ms": "p99",
+    "suggestion_n": "n",
+}  # tables, and what of a case they hold
 NONE: dict[str, Any] = {"mean": None, "p99": None, "n": 0}  # of a case
 
 
@@ -580,7 +588,7 @@ def holm(p: Sequence[float]) -> list[float]:
 def costs(cache: Cache, methods: Sequence[str]) -> dict[str, Any]:
     """The three tables of suggestion costs."""
     tables: dict[str, Any] = {}
-    for title, name in (("suggestion_ms", "mean"), ("suggestion_p99_ms", "p99"), ("suggestion_n", "n")):
+    for title, name in COSTS.items():
         tables[title] = {
             method: {
                 str(count): {str(batch): (cache.get(Case(method, count, batch)) or {}).get(name) for batch in BATCHES}
@@ -606,7 +614,7 @@ def show(record: Mapping[str, Any]) -> None:
             method, *("" if c is None else f"{c['median']:.3g} [{c['q25']:.3g}–{c['q75']:.3g}]" for c in cells)
         )
     CONSOLE.print(table)
-    for failure in record["failures"]:
+    for failure in itertools.chain.from_iterable(record["failures"].values()):
         CONSOLE.print("failed: {method} on {problem}, seed {seed}: {error}".format(**failure))
     table = Table("ours", "peer", "functions", "worse (Holm, 5 %)", "ahead (Holm, 5 %)")
     for mine, theirs in PAIRS:
@@ -654,31 +662,49 @@ def main(
     if not PEERS.is_dir() and any(METHODS[name].library != "podnas" for name in methods):
         raise typer.BadParameter(f"the peers are not in {PEERS}: run make bench-search, or name methods: --method bo")
     found, timed = Cache(cache, methods), [name for name in methods if name in TIMED]
-    record: dict[str, Any] = {}
+    here = origin()
+    made: dict[str, Any] = {"origins": {}}
     if cost:
         run_costs(found, timed)
-        record |= costs(found, timed)
+        made |= costs(found, timed)
+        made["origins"]["suggestion"] = dict.fromkeys(timed, here)
     if quality_too:
         run_quality(found, methods, functions, seeds, time.monotonic() + 60 * minutes)
-        record["quality"] = quality(found, methods, functions, seeds)
-        record["tests"] = tests(record["quality"])
-        record["failures"] = failures(found, methods, functions, seeds)
-        record["minima"] = {name: problem(name).minimum for name in functions}
-    settings = {"seeds": seeds, "evaluations": EVALUATIONS, "workers": WORKERS, "observations": OBSERVATIONS}
+        made["quality"] = quality(found, methods, functions, seeds)
+        made["minima"] = {name: problem(name).minimum for name in functions}
+        made["failures"] = {name: failed for name in methods if (failed := failures(found, [name], functions, seeds))}
+        made["origins"]["quality"] = {name: dict.fromkeys(by, here) for name, by in made["quality"].items()}
     libraries = {METHODS[name].library for name in methods} - {"podnas"}
-    record = {
-        "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(["python", *sys.argv]),
-        **{key: value for key, value in provenance.machine().items() if key != "host"},
-        "peers": {name: version(name) for name in sorted(libraries)},
-        "settings": settings,
-        "methods": {name: dict(METHODS[name].settings) for name in methods},
-        **record,
-        "definitions": DEFINITIONS,
-    }
+    made["settings"] = {"seeds": seeds, "evaluations": EVALUATIONS, "workers": WORKERS, "observations": OBSERVATIONS}
+    made["peers"] = {name: version(name) for name in sorted(libraries)}
+    made["methods"] = {name: dict(METHODS[name].settings) for name in methods}
+    record = merge(earlier(out), here | made)
+    record |= {"tests": tests(record.get("quality", {})), "definitions": DEFINITIONS}
     artifacts.write_json(out, record)
     CONSOLE.log(f"done: {out}")
     show(record)
+
+
+def origin() -> dict[str, Any]:
+    """Time, command, commit, versions and machine of this run."""
+    return {
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(["python", *sys.argv]),
+        **{key: value for key, value in provenance.machine().items() if key != "host"},
+    }
+
+
+def earlier(out: Path) -> dict[str, Any]:
+    """The record as it is, without methods that there are no more."""
+    if not out.exists():
+        return {}
+    record = artifacts.read_json(out)
+    by_method = [record[name] for name in ("methods", "failures", *COSTS) if name in record]
+    by_method += [*record.get("quality", {}).values()]
+    for table in by_method:
+        for name in table.keys() - METHODS:
+            del table[name]
+    return record
 
 
 if __name__ == "__main__":
