@@ -101,7 +101,7 @@ class Peer(ABC):
             self.asked += 1
         return made
 
-    def begun(self, trials: Sequence[Trial]) -> None:
+    def begun(self, trials: Sequence[Trial]) -> None:  # noqa: B027 - nothing to do
         """A peer is asked in one place only: there are no others' trials."""
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
