@@ -208,11 +208,11 @@ def _headline(found: Mapping[str, Any]) -> list[str]:
 def _table(cards: Mapping[str, Mapping[str, Any]], metric: str) -> str:
     rows = []
     for name, card in cards.items():
-        row = {"set": name, "splits": str(card["splits"])}
+        row, apart = {"set": name, "splits": str(card["splits"])}, card["less_recipe"][metric]
         for floor, one in card["floors"].items():
             row[f"ours, floor {_percent(floor)}"] = told(one[metric], one[f"{metric}_se"])
         row["recipe"] = told(card["recipe"][metric], card["recipe"][f"{metric}_se"])
-        row["ours less recipe"] = told(*card["less_recipe"][metric].values(), sign="+")
+        row["ours less recipe"] = told(apart["mean"], apart["se"], "+")
         for method, words in METHODS.items():
             row[words] = f"{card['published'][method][metric]:.2f}" if card["published"] else ""
         rows.append(row)
