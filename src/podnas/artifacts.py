@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,6 +89,7 @@ UNITS = {
     "swe": "kg m-2",
     "cell_area": "m2",
 }
+RECORD = "record"  # what arrays are, beside them
 COUNTED = ("step",)  # dimensions whose place is their only coordinate
 
 
@@ -152,6 +154,23 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 def read_table(path: Path) -> pd.DataFrame:
     """Read Parquet."""
     return _read(path, lambda: pd.read_parquet(path))
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]], record: Mapping[str, Any]) -> None:
+    """Write named arrays (NumPy's .npz, without objects) with a record (JSON) of what they are."""
+    with replacing(path) as temporary:
+        np.savez(temporary, allow_pickle=False, **{RECORD: np.asarray(json.dumps(record))}, **arrays)
+
+
+def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
+    """The record and the arrays that `write_arrays` wrote."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        record: dict[str, Any] = json.loads(str(arrays.pop(RECORD)))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ArtifactError(f"{path} cannot be read ({error}); remove it and start again") from error
+    return record, arrays
 
 
 def write_field(path: Path, field: xr.Dataset) -> None:

@@ -212,3 +212,12 @@ def test_judged_searches_ask_for_their_work() -> None:
     assert asked.estimate("judged_search").work == 412 * 60 * 30 * 10 * 2
     # 10 settings of 60 epochs, 10 networks of each for 3 blocks
     assert asked.estimate("judged_ablation").work == 412 * 10 * 60 * 10 * 3
+
+
+def test_a_split_of_the_tabular_benchmark_goes_on_where_its_time_ended() -> None:
+    tabular = config.merge(ROOT / "config" / "config.yaml", ROOT / "config" / "experiments" / "uci.yaml")
+    asked = requests(Path("nowhere"), tabular).estimate("tabular_search", "boston")
+    assert (asked.memory_mb, asked.minutes) == (tabular.resources.small_mem_mb, tabular.resources.search_minutes)
+    # more minutes than a job may run for are refused of rules that begin anew only
+    short = Requests(tabular, Path("nowhere"), Limits(minutes=30))
+    assert short.of("tabular_search", "boston").minutes == 30

@@ -15,6 +15,7 @@ from tests.workflow.conftest import ROOT, TINY, checkout, snakemake
 EXPERIMENTS = sorted((ROOT / "config" / "experiments").glob("*.yaml"))
 LABORATORY = ROOT / "config" / "experiments" / "leakage.yaml"
 JUDGED = ROOT / "config" / "experiments" / "judged.yaml"
+TABULAR = tuple(ROOT / "config" / "experiments" / f"{name}.yaml" for name in ("uci", "uci_full"))
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     "experiment",
-    [None, *(file for file in EXPERIMENTS if file not in (LABORATORY, JUDGED))],
+    [None, *(file for file in EXPERIMENTS if file not in (LABORATORY, JUDGED, *TABULAR))],
     ids=lambda file: file.stem if file else "default",
 )
 def test_every_experiment_plans_its_jobs(fresh, experiment):
@@ -65,6 +66,18 @@ def test_judged_searches_plan_their_table_and_read_no_test_week(fresh, tmp_path)
     searches_only = snakemake(fresh, "-n", "--configfile", str(JUDGED), str(over)).stdout
     assert "rule judged_score:" in searches_only
     assert "rule judged_ablation:" not in searches_only
+
+
+@pytest.mark.parametrize(("experiment", "splits"), [(TABULAR[0], 25), (TABULAR[1], 165)], ids=["minutes", "full"])
+def test_the_tabular_benchmark_plans_a_job_a_split(fresh, experiment, splits):
+    done = snakemake(fresh, "-n", "--configfile", str(experiment))
+    if done.returncode and "set PODNAS_DATA" in done.stdout:
+        pytest.skip("real data not found: set PODNAS_DATA")
+    assert done.stdout.count("rule tabular_search:") == splits, done.stdout[-3000:]
+    for rule in ("tabular_score", "tabular_scorecard", "figure_tabular"):
+        assert done.stdout.count(f"rule {rule}:") == 1
+    for rule in ("score", "scorecard", "search", "field"):
+        assert f"rule {rule}:" not in done.stdout
 
 
 def test_the_slurm_profile_works_as_typed_where_no_slurm_is_installed(fresh, tmp_path):

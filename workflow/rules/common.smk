@@ -93,8 +93,8 @@ def shares(wildcards):
 
 
 def place(wildcards):
-    """What a job's work depends on: its run, its origin or its protocol."""
-    return next((wildcards[key] for key in ("run", "origin", "protocol") if key in wildcards.keys()), None)
+    """What a job's work depends on: its run, its origin, its protocol or its set of data."""
+    return next((wildcards[key] for key in ("run", "origin", "protocol", "table") if key in wildcards.keys()), None)
 
 
 def job_group(rulename):
@@ -196,6 +196,23 @@ def stamp(protocol):
     }
 
 
+def tabular_stamp(splits):
+    """What the scorecard and the figure of so many splits of tables say of themselves."""
+    asked, search = EXPERIMENT.tabular, EXPERIMENT.search
+    scored = "test rows" if asked.scored == "test" else "pseudo-test rows, drawn from the training rows"
+    trials = f"{search.trials} trials ({search.algorithm}) of {asked.folds} networks"
+    return {
+        "scope": f"{trials} each inside the training rows of every split; scored: {scored}.",
+        "footer": [
+            f"Data: {asked.folder}, {len(asked.sets)} sets, {splits} splits",
+            f"experiment {EXPERIMENT.experiment}",
+            f"scored: {scored}",
+            f"{trials} a split",
+            f"seed {asked.seed}",
+        ],
+    }
+
+
 def verification(protocol):
     """The section `verify`, with the events that this protocol forecasts."""
     chosen = EXPERIMENT.verify.model_copy(update={"events": EXPERIMENT.events(protocol)})
@@ -204,6 +221,8 @@ def verification(protocol):
 
 def wanted():
     """What a run without a target makes: scorecard, costs and figures, or a study that stands alone."""
+    if EXPERIMENT.tabular is not None:
+        return [f"{RESULTS}/scorecard.json", f"{RESULTS}/scorecard.md", f"{RESULTS}/figures/tabular.png"]
     asked = {"leakage": EXPERIMENT.leakage, "judged": EXPERIMENT.judged}
     alone = [name for name, section in asked.items() if section is not None]
     if alone:

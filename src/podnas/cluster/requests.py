@@ -59,7 +59,17 @@ FIELD = (
 )
 YEARLY = ("coarse", "daymet_twin", "download")
 # they go on where their time limit stopped them, so that they may ask for less than they need
-RESUMED = ("search", "retrain", "retrain_share", "transfer", "leakage", "judged_search", "judged_ablation", "download")
+RESUMED = (
+    "search",
+    "retrain",
+    "retrain_share",
+    "transfer",
+    "leakage",
+    "judged_search",
+    "judged_ablation",
+    "tabular_search",
+    "download",
+)
 ON_GPUS = ("search", "retrain", "retrain_share")  # where the site has some
 
 
@@ -103,6 +113,8 @@ class Requests:
             minutes = START_MINUTES + part / COARSE_MB_PER_SECOND / 60
             memory = max(given.field_mem_mb, self._out_of_core_mb() if rule == "pod" else 0)
             return Request(memory, max(given.minutes, minutes), max(1, round(part)))
+        if rule == "tabular_search":
+            return Request(given.small_mem_mb, given.search_minutes)
         return Request(given.small_mem_mb, given.small_minutes)
 
     def of(self, rule: str, protocol: str | None = None, attempt: int = 1, cores: int = 1) -> Request:

@@ -225,6 +225,8 @@ def stamp(made: Figure, stamps: Sequence[Stamp], *, physical: bool = False) -> T
 
 
 def _lines(stamps: Sequence[Stamp], physical: bool) -> list[list[str]]:
+    if "footer" in stamps[0]:  # a study without fields and protocols says itself what it is
+        return [list(stamps[0]["footer"])]
     kind = _value(stamps[0], "data_kind")
     estimated = " (maps are estimates)" if physical and kind == "twin" else ""
     common = [f"Data: {kind}{estimated}", f"coefficients {_value(stamps[0], 'coefficients')}"]

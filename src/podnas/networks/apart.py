@@ -5,8 +5,6 @@ Everything is scaled by the weeks that are fitted on: the scaler of the training
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,8 +18,6 @@ from podnas.config import BlocksConfig, WindowsConfig
 from podnas.networks import exact
 from podnas.networks.population import Job, State
 from podnas.windows import Array, Fold, Scaler, Training
-
-RECORD = "record"
 
 
 def unscaled(dataset: xr.Dataset) -> Training:
@@ -79,20 +75,13 @@ def forecast(job: Job, state: State, data: Training, config: WindowsConfig) -> A
 
 def keep(path: Path, record: Mapping[str, Any], forecasts: Mapping[str, Array]) -> None:
     """Write forecasts, whole or not at all, with the record (JSON) of what they belong to."""
-    with artifacts.replacing(path) as temporary:
-        np.savez(temporary, allow_pickle=False, **{RECORD: np.asarray(json.dumps(record))}, **forecasts)
+    artifacts.write_arrays(path, forecasts, record)
 
 
 def kept(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
     """What `keep` wrote; raises ArtifactError where the file is missing or damaged."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        record: dict[str, Any] = json.loads(str(arrays.pop(RECORD)))
-    except FileNotFoundError as error:
+    if not path.exists():
         raise artifacts.ArtifactError(
             f"{path} does not exist, but its network is finished; remove the folder {path.parent} and start again"
-        ) from error
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise artifacts.ArtifactError(f"{path} cannot be read ({error}); remove the folder {path.parent}") from error
-    return record, arrays
+        )
+    return artifacts.read_arrays(path)
