@@ -33,7 +33,7 @@ RESULTS := results/$(EXPERIMENT)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) \
 	$(if $(filter-out sst,$(EXPERIMENT)),--configfile config/experiments/$(EXPERIMENT).yaml)
 
-.PHONY: help setup run report test lint format generate lock bench bench-population bench-search bench-scaling bench-two-step bench-data clean
+.PHONY: help setup run report outlook test lint format generate lock bench bench-population bench-search bench-scaling bench-two-step bench-data clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,11 @@ setup: $(READY)  ## install everything into .venv, as locked in requirements.loc
 run: $(READY)  ## run EXPERIMENT on CORES, make its report, print its scorecard
 	$(SNAKEMAKE)
 	@$(MAKE) --no-print-directory report
+
+outlook: $(READY)  ## forecast Niño 3.4 eight weeks ahead, with its record: results/outlook/outlook.md and figures
+	$(BIN)/snakemake --cores $(CORES) --configfile config/experiments/outlook.yaml
+	@sed '/^## Record/,$$d' results/outlook/outlook.md
+	@echo "more: results/outlook/outlook.md, record.md, outlook.json, figures/outlook.png, figures/outlook_record.png"
 
 # Remade only if an artifact is newer. --report cannot be a rule of the workflow that it reports on.
 report: $(READY)

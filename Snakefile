@@ -22,6 +22,7 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/leakage.smk"
 include: "workflow/rules/judged.smk"
 include: "workflow/rules/tabular.smk"
+include: "workflow/rules/outlook.smk"
 include: "workflow/rules/audit.smk"
 
 

@@ -77,6 +77,17 @@ LEAKAGE = {
     "offset": ("mode",),
     "scale": ("mode",),
 }
+MIXTURE = {
+    "input": ("init_time", "step", "mode"),
+    "input_centre": ("init_time", "step"),
+    "target_centre": ("init_time", "lead"),
+    "mean": ("member", "init_time", "lead", "mode"),
+    "sigma": ("member", "init_time", "lead", "mode"),
+    "weight": ("member",),
+    "baseline_mean": ("method", "init_time", "lead", "mode"),
+    "baseline_sigma": ("method", "lead", "mode"),
+    "valid_time": ("init_time", "lead"),
+}
 MAPS = {"rmse": ("method", "lat", "lon")}
 UNITS = {
     "sst": "degree_Celsius",
@@ -360,6 +371,16 @@ def write_leakage(path: Path, forecasts: xr.Dataset) -> None:
 def read_leakage(path: Path) -> xr.Dataset:
     """Read what `write_leakage` wrote."""
     return _read_netcdf(path, LEAKAGE)
+
+
+def write_mixture(path: Path, forecasts: xr.Dataset) -> None:
+    """Write Gaussian mixtures (mean and sigma of each member, weights) and Gaussian baselines, without truth."""
+    _write_netcdf(path, forecasts, MIXTURE)
+
+
+def read_mixture(path: Path) -> xr.Dataset:
+    """Read what `write_mixture` wrote."""
+    return _read_netcdf(path, MIXTURE)
 
 
 def write_forecast_field(path: Path, field: xr.Dataset) -> None:

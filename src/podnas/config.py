@@ -54,7 +54,13 @@ Cells = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 Correctable = Literal[
-    "climatology", "damped_persistence", "linear_inverse_model", "mean_damped_inverse", "anomaly_regression"
+    "climatology",
+    "damped_persistence",
+    "linear_inverse_model",
+    "mean_damped_inverse",
+    "anomaly_regression",
+    "autoregression",
+    "seasonal_autoregression",
 ]
 
 MAX_SEED = 2**32 - 1
@@ -76,6 +82,9 @@ BASELINES = (
     "xgboost",
 )
 
+OF_AN_INDEX = ("anomaly_persistence", "autoregression", "seasonal_autoregression")  # beside them, on no scorecard
+INDEX = "nino34"
+
 
 class Section(BaseModel):
     """Base of every section: immutable, and a key that is not a field is an error."""
@@ -93,10 +102,15 @@ class JoinConfig(Section):
 class SourceConfig(Section):
     """Where the archive files come from."""
 
-    kind: Literal["twin", "daymet_twin", "psl", "path"] = Field(
+    kind: Literal["twin", "daymet_twin", "psl", "path", "nino34"] = Field(
         "twin",
         description="twin: made from resources/sst_twin.nc; daymet_twin: synthetic yearly DayMet files; psl: "
-        "downloaded; path: files you have",
+        "downloaded; path: files you have; nino34: no field, but CPC's weekly index",
+    )
+    newest: bool = Field(
+        True,
+        description="nino34 only: ask CPC for its newest file; where no server gives it, and with PODNAS_OFFLINE, "
+        "resources/nino34_weekly.csv is taken",
     )
     files: tuple[str, ...] = Field(
         (), description="path only: files or glob patterns, relative to the working directory, then to $PODNAS_DATA"
@@ -793,6 +807,29 @@ class TabularConfig(Section):
     seed: int = Field(8, ge=0, le=MAX_SEED, description="seed of the folds, the searches' seeds and the networks")
 
 
+class OutlookConfig(Section):
+    """The outlook for Niño 3.4: a calibrated mixture of searched networks and linear forecasts, with its record.
+
+    Goes with source.kind: nino34. The networks are those of `training` (a Gaussian head), found by `search` among small
+    ones. An experiment that has this section makes its pages and figures and no scorecard.
+    """
+
+    protocol: Name = Field("record", description="protocol of the record over past years")
+    sealed: Name = Field(
+        "sealed", description="protocol whose test weeks are scored once: trained on all weeks before them"
+    )
+    open_sealed: bool = Field(
+        False, description="whether results/{experiment}/sealed.md may be made, which scores the sealed weeks"
+    )
+    architectures: int = Field(6, ge=2, description="best of the search: each is trained without each block in turn")
+    epochs: int = Field(40, ge=1, description="epochs of these networks, of which the last is kept")
+    members: int = Field(10, ge=2, description="most candidates in the mixture, linear ones among them")
+    threshold: float = Field(
+        0.5, gt=0, le=5, description="CPC's anomaly from which a week is warm, and below minus which cold (degree_C)"
+    )
+    seed: int = Field(8, ge=0, le=MAX_SEED, description="seed of the networks")
+
+
 class RegionConfig(Section):
     """A box over which scores are given in physical units."""
 
@@ -870,6 +907,7 @@ class ExperimentConfig(Section):
     leakage: LeakageConfig | None = None
     judged: JudgedConfig | None = None
     tabular: TabularConfig | None = None
+    outlook: OutlookConfig | None = None
     verify: VerifyConfig = VerifyConfig()
     resources: ResourcesConfig = ResourcesConfig()
 
@@ -1070,6 +1108,36 @@ class ExperimentConfig(Section):
         if self.search.trials < 2:
             raise ValueError("search.trials is 1, but an ensemble of the tabular benchmark is chosen from two or more")
         self._check_equal_trials()
+        return self
+
+    @model_validator(mode="after")
+    def _an_index_has_an_outlook(self) -> ExperimentConfig:
+        asked = self.outlook
+        if (self.source.kind == INDEX) != (asked is not None):
+            raise ValueError(
+                f"source.kind is {self.source.kind} and the section outlook is {'there' if asked else 'missing'}, but "
+                f"an index has an outlook, and only an index; set source.kind: {INDEX} and outlook, or neither"
+            )
+        if asked is None:
+            return self
+        by_name = {one.name: one for one in self.protocols}
+        for key, name in (("protocol", asked.protocol), ("sealed", asked.sealed)):
+            if name not in by_name or by_name[name].rolling is not None:
+                raise ValueError(f"outlook.{key} is {name}; protocols that are fitted once are {list(by_name)}")
+        record, sealed = by_name[asked.protocol], by_name[asked.sealed]
+        if sealed.test_first <= record.test_last:
+            raise ValueError(
+                f"protocol {record.name} is tested to {record.test_last}, and the weeks of {sealed.name} are sealed "
+                f"from {sealed.test_first} on; they must not meet"
+            )
+        if self.training.head is None:
+            raise ValueError("training.head is null, but an outlook needs a spread; set it to gaussian")
+        if self.search.ranks > 1:
+            raise ValueError(f"search.ranks is {self.search.ranks}; the networks of an outlook are searched by one")
+        if self.search.trials < asked.architectures:
+            raise ValueError(
+                f"outlook.architectures is {asked.architectures}, but search.trials is {self.search.trials}; lower it"
+            )
         return self
 
     def _check_equal_trials(self) -> None:

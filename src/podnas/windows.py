@@ -200,6 +200,34 @@ def refit(
     return _training(past, protocol.name, config).assign_attrs(attrs), test_inputs.isel(init_time=np.flatnonzero(mine))
 
 
+def newest(coefficients: xr.Dataset, first: date, config: WindowsConfig) -> tuple[xr.Dataset, xr.Dataset]:
+    """Training windows of all weeks from `first` on, and the inputs of the one forecast that the last weeks begin.
+
+    Raises ValueError where a step between weeks lies inside the last inputs, or there are fewer weeks than a window.
+    """
+    past = coefficients.sel(time=slice(str(first), None))
+    training = _training(past, "newest", config)
+    last = past.isel(time=slice(-config.inputs, None))
+    if last.segment.values[0] != last.segment.values[-1]:
+        raise ValueError(f"the last {config.inputs} weeks to {_day(past.time[-1])} are not consecutive")
+    after = last.time.values[-1] + WEEK * np.arange(1, config.outputs + 1)
+    inputs = xr.Dataset(
+        {
+            "input": (("init_time", "step", "mode"), last.coefficient.values[None], training.input.attrs),
+            "input_centre": (("init_time", "step"), last.time.values[None] + HALF_WEEK),
+            "target_centre": (("init_time", "lead"), after[None] + HALF_WEEK),
+        },
+        {
+            "init_time": ("init_time", last.time.values[-1:], training.init_time.attrs),
+            "lead": training.lead,
+            "mode": past.mode,
+            "valid_time": (("init_time", "lead"), after[None], training.valid_time.attrs),
+        },
+    )
+    attrs = {"data_kind": coefficients.attrs["data_kind"], "protocol": "newest"}
+    return training.assign_attrs(attrs), inputs.assign_attrs(attrs)
+
+
 def _training(train: xr.Dataset, protocol: str, config: WindowsConfig) -> xr.Dataset:
     inputs, targets = _cut(train, config, protocol, "train")
     series = train.coefficient.values

@@ -16,6 +16,7 @@ EXPERIMENTS = sorted((ROOT / "config" / "experiments").glob("*.yaml"))
 LABORATORY = ROOT / "config" / "experiments" / "leakage.yaml"
 JUDGED = ROOT / "config" / "experiments" / "judged.yaml"
 TABULAR = tuple(ROOT / "config" / "experiments" / f"{name}.yaml" for name in ("uci", "uci_full"))
+OUTLOOK = ROOT / "config" / "experiments" / "outlook.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     "experiment",
-    [None, *(file for file in EXPERIMENTS if file not in (LABORATORY, JUDGED, *TABULAR))],
+    [None, *(file for file in EXPERIMENTS if file not in (LABORATORY, JUDGED, OUTLOOK, *TABULAR))],
     ids=lambda file: file.stem if file else "default",
 )
 def test_every_experiment_plans_its_jobs(fresh, experiment):
@@ -78,6 +79,24 @@ def test_the_tabular_benchmark_plans_a_job_a_split(fresh, experiment, splits):
         assert done.stdout.count(f"rule {rule}:") == 1
     for rule in ("score", "scorecard", "search", "field"):
         assert f"rule {rule}:" not in done.stdout
+
+
+def test_the_outlook_plans_its_pages_and_leaves_the_sealed_weeks_closed(fresh, tmp_path):
+    planned = snakemake(fresh, "-n", "--configfile", str(OUTLOOK)).stdout
+    for rule in ("index", "latest_windows", "outlook_search", "outlook_forecast", "outlook_score", "outlook"):
+        assert f"rule {rule}:" in planned
+    for rule in ("score", "scorecard", "search", "baselines", "field", "pod"):
+        assert f"rule {rule}:" not in planned
+    assert "sealed" not in planned
+    closed = snakemake(fresh, "-n", "results/outlook/sealed.md", "--configfile", str(OUTLOOK))
+    assert closed.returncode != 0
+    assert "No rule to produce results/outlook/sealed.md" in closed.stdout
+    over = tmp_path / "open.yaml"
+    over.write_text("experiment: outlook\noutlook: {open_sealed: true}\n")
+    opened = snakemake(fresh, "-n", "results/outlook/sealed.md", "--configfile", str(OUTLOOK), str(over)).stdout
+    assert "results/outlook/windows/sealed/test_targets.nc" in opened
+    # even then it is made only where it is asked for
+    assert "sealed" not in snakemake(fresh, "-n", "--configfile", str(OUTLOOK), str(over)).stdout
 
 
 def test_the_slurm_profile_works_as_typed_where_no_slurm_is_installed(fresh, tmp_path):

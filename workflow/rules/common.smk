@@ -23,6 +23,8 @@ PROTOCOLS = [protocol.name for protocol in EXPERIMENT.protocols]
 RELEASED = EXPERIMENT.pod.coefficients == "released"
 BASIS = f"{RESULTS}/{'released' if RELEASED else 'reduction'}/basis.nc"
 COEFFICIENTS = f"{RESULTS}/{'released' if RELEASED else 'reduction'}/coefficients.nc"
+if EXPERIMENT.source.kind == podnas_config.INDEX:
+    COEFFICIENTS = f"{RESULTS}/index/coefficients.nc"
 MANUAL = [f"lstm_{units}" for units in EXPERIMENT.baselines.lstm_units]
 SYSTEMS = EXPERIMENT.system_names()
 ENSEMBLES = [f"{system}_ensemble" for system in SYSTEMS]
@@ -223,6 +225,10 @@ def wanted():
     """What a run without a target makes: scorecard, costs and figures, or a study that stands alone."""
     if EXPERIMENT.tabular is not None:
         return [f"{RESULTS}/scorecard.json", f"{RESULTS}/scorecard.md", f"{RESULTS}/figures/tabular.png"]
+    if EXPERIMENT.outlook is not None:
+        record = EXPERIMENT.outlook.protocol
+        pages = [f"{RESULTS}/{name}.md" for name in ("outlook", record)]
+        return pages + [f"{RESULTS}/figures/{name}.png" for name in ("outlook", f"outlook_{record}")]
     asked = {"leakage": EXPERIMENT.leakage, "judged": EXPERIMENT.judged}
     alone = [name for name, section in asked.items() if section is not None]
     if alone:

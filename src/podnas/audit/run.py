@@ -24,7 +24,7 @@ import yaml
 from podnas import artifacts, provenance
 from podnas.audit import budget, contents, harms
 from podnas.audit.cuts import Cut
-from podnas.config import ExperimentConfig, ProtocolConfig, load, merge
+from podnas.config import INDEX, ExperimentConfig, ProtocolConfig, load, merge
 
 DEFAULT = Path("config/config.yaml")
 FITTED = "fitted"  # the workflow’s target
@@ -140,6 +140,10 @@ def audit(
     """
     _check_known("harm", chosen, harms.HARMS)
     config = merge(*dict.fromkeys([DEFAULT, *files]))
+    if config.source.kind == INDEX:
+        raise ValueError(
+            f"experiment {config.experiment} has no field that could be harmed (source.kind {INDEX}); audit another"
+        )
     if config.leakage is not None:
         raise ValueError(
             f"experiment {config.experiment} is a leakage laboratory (its section leakage): its networks see test "

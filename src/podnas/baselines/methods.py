@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from podnas.baselines import trees
+from podnas.baselines.autoregression import Autoregression, SeasonalAutoregression
 from podnas.baselines.climatology import Climatology
 from podnas.baselines.forecaster import Forecaster
 from podnas.baselines.inverse import LinearInverseModel
 from podnas.baselines.linear import LeastSquares, Mean, SeasonalRidge
-from podnas.baselines.persistence import DampedPersistence, Persistence
+from podnas.baselines.persistence import AnomalyPersistence, DampedPersistence, Persistence
 from podnas.baselines.regression import AnomalyRegression
 from podnas.config import BaselinesConfig, WindowsConfig
 
@@ -15,7 +16,7 @@ LINEAR = ("damped_persistence", "least_squares", "seasonal_ridge", "linear_inver
 
 
 def build(name: str, config: BaselinesConfig, windows: WindowsConfig, threads: int = 1) -> Forecaster:
-    """The unfitted baseline of that name; names are podnas.config.BASELINES."""
+    """The unfitted baseline of that name: of podnas.config.BASELINES, which scorecards have, or of OF_AN_INDEX."""
     count = config.climatology_harmonics
     match name:
         case "climatology":
@@ -42,4 +43,10 @@ def build(name: str, config: BaselinesConfig, windows: WindowsConfig, threads: i
             return trees.random_forest(config.trees, count, config.trees_seed, threads)
         case "xgboost":
             return trees.xgboost(config.trees, count, config.trees_seed, threads)
-    raise ValueError(f"there is no baseline {name!r}; the baselines are listed in podnas.config.BASELINES")
+        case "anomaly_persistence":
+            return AnomalyPersistence(Climatology(count))
+        case "autoregression":
+            return Autoregression(Climatology(count))
+        case "seasonal_autoregression":
+            return SeasonalAutoregression(Climatology(count), windows)
+    raise ValueError(f"there is no baseline {name!r}; podnas.config.BASELINES and OF_AN_INDEX list them")

@@ -23,6 +23,24 @@ class Persistence:
         return np.repeat(inputs.values[:, -1:], self.leads, axis=1)
 
 
+class AnomalyPersistence:
+    """Climatology plus the last anomaly."""
+
+    def __init__(self, climatology: Climatology) -> None:
+        self.climatology = climatology
+
+    def fit(self, training: Training) -> Self:
+        """Learn the climatology."""
+        self.climatology.fit(training)
+        return self
+
+    def predict(self, inputs: Inputs) -> Array:
+        """Forecast n windows: (n, leads, modes)."""
+        last = inputs.values[:, -1] - self.climatology.at(inputs.centres[:, -1])
+        forecast: Array = self.climatology.predict(inputs) + last[:, None]
+        return forecast
+
+
 class DampedPersistence:
     """Climatology plus the last anomaly times one regression coefficient per lead and mode, fitted on training."""
 

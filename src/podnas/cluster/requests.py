@@ -43,6 +43,8 @@ TRAINING = (
     "leakage",
     "judged_search",
     "judged_ablation",
+    "outlook_search",
+    "outlook_forecast",
     "ensemble",
 )
 FIELD = (
@@ -68,6 +70,8 @@ RESUMED = (
     "judged_search",
     "judged_ablation",
     "tabular_search",
+    "outlook_search",
+    "outlook_forecast",
     "download",
 )
 ON_GPUS = ("search", "retrain", "retrain_share")  # where the site has some
@@ -233,6 +237,10 @@ class Requests:
         if rule == "judged_ablation" and given.judged is not None and (taken := given.judged.ablation) is not None:
             epochs = sum(ensemble.epochs for *_, ensemble in given.ingredients().values())
             return windows * epochs * taken.members * len(taken.blocks)
+        if rule == "outlook_search":
+            return windows * given.search.epochs * given.search.trials
+        if rule == "outlook_forecast" and (outlook := given.outlook) is not None:
+            return windows * outlook.epochs * outlook.architectures * given.windows.validation_blocks
         members = math.ceil(given.ensemble.members / self.shares) if rule == "retrain_share" else given.ensemble.members
         return windows * given.ensemble.epochs * members if rule != "ensemble" else 1
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from podnas import artifacts
-from podnas.config import SourceConfig
+from podnas.config import INDEX, SourceConfig
 from podnas.data import records
 
 LOG = logging.getLogger(__name__)
@@ -49,6 +49,8 @@ def plan(source: SourceConfig, folder: str) -> Plan:
 
     ValueError where files are neither at hand nor to be downloaded: names pattern, places and remedy.
     """
+    if source.kind == INDEX:
+        return Plan((), None)
     if source.kind == "daymet_twin":
         return _daymet_twin(source, folder)
     if source.kind != "path":

@@ -57,14 +57,14 @@ def offline() -> bool:
     return os.environ.get(OFFLINE, "").lower() not in ("", "0", "false", "no")
 
 
-def fetch(url: str, output: Path, local: str, policy: Policy | None = None) -> None:
+def fetch(url: str, output: Path, local: str, policy: Policy | None = None, text: bool = False) -> None:
     """Download a netCDF file whole or not at all, resumed where an earlier one was cut; its record stands beside it.
 
-    `local`: where in the data folder the file would be looked for, named in the error.
+    `local`: where in the data folder the file would be looked for, named in the error. `text`: it is no netCDF file.
 
     ArtifactError where the server cannot be reached, refuses, cuts the transfer or sends something else.
     """
-    item = Item(output.name, (url,))
+    item = Item(output.name, (url,), text=text)
     if offline():
         raise ArtifactError(f"{url} is not asked for: {OFFLINE} is set; {_by_hand(local)}")
     _make(output.parent)

@@ -30,6 +30,7 @@ DAYMET = (
     "https://data.ornldaac.earthdata.nasa.gov/protected/daymet/Daymet_Daily_V4R1/data/{name}",
     "https://tds.gdex.ucar.edu/thredds/fileServer/files/d682806/{name}",
 )
+CPC_NINO = "https://www.cpc.ncep.noaa.gov/data/indices/wksst9120.for"
 ADDRESSES = {"oisst_daily": OISST_DAILY, "oisst_yearly": OISST_YEARLY, "daymet": DAYMET}
 # a year of North America, the largest of the years whose sizes are known (2020 and later are the larger ones)
 DAYMET_BYTES = {
@@ -59,7 +60,8 @@ class Item:
     """A file to download.
 
     `bytes_about`: for the disk-space check; `size`: exact bytes, where published. `growing`: the publisher adds to it,
-    so it is asked each time whether there is a newer one. `stand_in`: what is taken until it is published.
+    so it is asked each time whether there is a newer one. `stand_in`: what is taken until it is published. `text`: no
+    netCDF file; whoever reads it checks what it holds.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Item:
     checksum: Checksum | None = None
     growing: bool = False
     stand_in: Item | None = None
+    text: bool = False
 
     def __post_init__(self) -> None:
         for address in self.addresses:

@@ -174,14 +174,14 @@ class Client:
         if not part.whole:
             headers = part.request() or _conditions(newer_than)
             with self._response(address, headers) as response:
-                self._store(response, part)
+                self._store(response, part, item.text)
         try:
             return whole.verified(item, part)
         except Damaged:
             part.discard()
             raise
 
-    def _store(self, response: requests.Response, part: Part) -> None:
+    def _store(self, response: requests.Response, part: Part, text: bool) -> None:
         if response.status_code == 304:
             raise Unchanged
         start = part.begin(response)
@@ -189,7 +189,7 @@ class Client:
         try:
             with part.opened() as stream:
                 for chunk in self._chunks(response):
-                    if start == 0:
+                    if start == 0 and not text:
                         _check_start(chunk, response)
                     start += len(chunk)
                     stream.write(chunk)

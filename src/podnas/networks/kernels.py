@@ -470,7 +470,7 @@ def train_epoch(
     size = batches.shape[1]
     width = padded_width(size)
     padded = padded_units(channels)
-    result = np.empty_like(weights)
+    result = np.zeros_like(weights)  # places between parts of the parameters stay zero
     total = 0.0
     for number in range(len(batches)):
         key = mix(mix(np.uint32(seed)) + np.uint32(done + number))

@@ -27,6 +27,7 @@ from podnas.config import HyperparametersConfig, RangeConfig, SearchConfig, Trai
 
 NODES = 5
 WIDTHS = (16, 32, 48, 64, 80, 96)
+SMALL_NODES, SMALL_WIDTHS = 2, (8, 16, 32)  # for a single series
 REACH = 2
 IDENTITY = "identity"
 HYPERPARAMETERS = frozenset(HyperparametersConfig.model_fields)
@@ -46,9 +47,9 @@ class Layer:
     inputs: tuple[str, ...]
 
 
-def skips() -> list[tuple[int, int]]:
+def skips(nodes: int = NODES) -> list[tuple[int, int]]:
     """All (merge, anchor) pairs: anchor 0 is the network's input, anchor a the merge after node a."""
-    return [(node, anchor) for node in range(1, NODES + 1) for anchor in range(node - 1, max(-1, node - 1 - REACH), -1)]
+    return [(node, anchor) for node in range(1, nodes + 1) for anchor in range(node - 1, max(-1, node - 1 - REACH), -1)]
 
 
 def architecture_space(seed: int = 0) -> ConfigurationSpace:
@@ -60,9 +61,18 @@ def architecture_space(seed: int = 0) -> ConfigurationSpace:
     return space
 
 
-def search_space(config: SearchConfig) -> ConfigurationSpace:
+def small_space() -> ConfigurationSpace:
+    """The same with two nodes and narrower layers: 128 points, for a single series."""
+    space = ConfigurationSpace(name="small")
+    choices = [IDENTITY, *map(str, SMALL_WIDTHS)]
+    space.add([CategoricalHyperparameter(f"node_{node}", choices) for node in range(1, SMALL_NODES + 1)])
+    space.add([CategoricalHyperparameter(f"skip_{node}_{anchor}", [0, 1]) for node, anchor in skips(SMALL_NODES)])
+    return space
+
+
+def search_space(config: SearchConfig, small: bool = False) -> ConfigurationSpace:
     """The architectures, and the hyperparameters that the configuration asks for; choices are ordered numbers."""
-    space = architecture_space()
+    space = small_space() if small else architecture_space()
     space.add([_hyperparameter(name, given) for name, given in config.hyperparameters.ranges().items()])
     return space
 

@@ -24,3 +24,14 @@ def count(path: Path, protocol: str) -> tuple[int, int]:
     mine = [entry for entry in lines if entry["protocol"] == protocol]
     looks = {entry["time"] for entry in mine}
     return len(looks), len({(entry["method"], entry["configuration"]) for entry in mine})
+
+
+def check_once(path: Path, protocol: str, configuration: str) -> None:
+    """Raise ValueError where another forecast than this has been scored on a protocol whose weeks are scored once."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    for entry in map(json.loads, lines):
+        if entry["protocol"] == protocol and entry["configuration"] != configuration:
+            raise ValueError(
+                f"the weeks of {protocol} were scored on {entry['time']} by forecast {entry['configuration']} "
+                f"({path}), and are scored once; this forecast is {configuration}: keep to the first"
+            )

@@ -1,0 +1,42 @@
+"""Logistic damped persistence: the probability of an event from the last anomaly alone, for each lead."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from podnas.baselines.climatology import Climatology
+from podnas.windows import Array, Inputs, Training
+
+
+class Logistic:
+    """Logistic regression of whether an event comes on the last anomaly about the training climatology."""
+
+    def __init__(self, climatology: Climatology) -> None:
+        self.climatology = climatology
+
+    def fit(self, training: Training, outcome: Array) -> Self:
+        """Learn from windows and their outcomes (n, leads), 0 or 1; ValueError where all of a lead are alike."""
+        self.climatology.fit(training)
+        rate = outcome.mean(axis=0)
+        if ((rate == 0) | (rate == 1)).any():
+            lead = int(np.argmax((rate == 0) | (rate == 1))) + 1
+            raise ValueError(
+                f"all {len(outcome)} training outcomes at lead {lead} are {int(rate[lead - 1])}; no probability can be "
+                "fitted to one class: take a longer training period, or another threshold"
+            )
+        last = self._last(training.inputs)
+        # no penalty to speak of: two numbers from a thousand weeks
+        self.fitted = [LogisticRegression(C=1e6).fit(last, outcome[:, lead]) for lead in range(outcome.shape[1])]
+        return self
+
+    def predict(self, inputs: Inputs) -> Array:
+        """Probabilities (n, leads)."""
+        last = self._last(inputs)
+        return np.stack([one.predict_proba(last)[:, 1] for one in self.fitted], axis=1)
+
+    def _last(self, inputs: Inputs) -> Array:
+        anomaly: Array = inputs.values[:, -1] - self.climatology.at(inputs.centres[:, -1])
+        return anomaly
