@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Drills on a real SLURM of two nodes, which is installed (install.sh), started and removed here. Needs root.
 #   run.sh --core              a run as typed, a search over two nodes, out of memory, scancel (at most 8 minutes)
-#   run.sh --all               every drill and the overhead (at most 45 minutes)
+#   run.sh --all               every drill (at most 45 minutes)
 #   run.sh --overhead [tiny]   the default (or the miniature) experiment without SLURM and through it
 #   run.sh NAME...             some drills: pytest's -k, for instance node_down
 # The last three (not with tiny) write results/bench/cluster.json and the table in docs/reliability.md: what passed takes
@@ -27,7 +27,6 @@ case "${1:-}" in
         ;;
     --all)
         chosen=("$here")
-        export PODNAS_OVERHEAD=sst
         keep=(--keep)
         ;;
     --overhead)
