@@ -191,7 +191,7 @@ def test_every_look_is_in_the_ledger_and_sealed_weeks_are_scored_once(folder, tm
 
 def test_pages_and_figures_are_made(folder):
     page = (folder / "outlook.md").read_text()
-    assert "none: the index itself is forecast" in page
+    assert "Truncation: none, since the index itself is forecast" in page
     assert "## Record over past years" in page
     assert "Paired circular block bootstrap" in (folder / "scored.md").read_text()
     assert "<table>" in (folder / "scored.html").read_text()

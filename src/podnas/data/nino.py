@@ -142,7 +142,8 @@ def provide(committed: Path, folder: Path, newest: bool, address: str = CPC_NINO
 
 def _fetch(address: str, path: Path) -> None:
     from podnas.data import download  # with libraries that planning does not need
+    from podnas.data.transfer import Policy
 
-    policy = download.Policy(attempts=ATTEMPTS, timeout_s=TIMEOUT_S)
+    policy = Policy(attempts=ATTEMPTS, timeout_s=TIMEOUT_S)
     path.unlink(missing_ok=True)  # an older one, which is no netCDF file that could be checked by its content
     download.fetch(address, path, path.name, policy, text=True)

@@ -20,6 +20,7 @@ SIMPLE = {
 EVENTS = {"warm": style.VERMILION, "cold": style.BLUE}
 PARTS = {"aleatoric": style.SKY, "epistemic": style.ORANGE, "truncation": style.GREY}
 MOST_WEIGHTS = 10
+ROOM = 1.55  # above the highest bar, for the legend
 
 
 @style.journal
@@ -53,8 +54,8 @@ def _fan(axes: Axes, found: Mapping[str, Any]) -> None:
 
     axes.plot(weeks, history["anomaly"], color=style.BLACK, marker="o", markersize=2.2, label="observed")
     for low, high, alpha, label in BANDS:
-        ends = (departure([one["quantiles"][level] for one in leads]) for level in (low, high))
-        axes.fill_between(ahead, *ends, color=style.VERMILION, alpha=alpha, linewidth=0, label=label)
+        below, above = (departure([one["quantiles"][level] for one in leads]) for level in (low, high))
+        axes.fill_between(ahead, below, above, color=style.VERMILION, alpha=alpha, linewidth=0, label=label)
     axes.plot(ahead, departure([one["quantiles"]["0.5"] for one in leads]), color=style.VERMILION, label="median")
     for name, (label, color, dashes) in SIMPLE.items():
         values = departure([one["baselines"][name] for one in leads])
@@ -87,7 +88,7 @@ def _parts(axes: Axes, found: Mapping[str, Any]) -> None:
         label = f"{part}: none, the index\nitself is forecast" if part == "truncation" else part
         axes.bar(numbers, values, bottom=below, color=color, width=0.75, label=label)
         below = below + values
-    axes.set(xlabel="lead (weeks)", ylabel="variance (°C²)", xticks=numbers)
+    axes.set(xlabel="lead (weeks)", ylabel="variance (°C²)", xticks=numbers, ylim=(0, ROOM * below.max()))
     axes.legend(loc="upper left", fontsize=6)
 
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from podnas.figures import style
-from podnas.figures.outlook import EVENTS, PARTS, SIMPLE
+from podnas.figures.outlook import EVENTS, PARTS, ROOM, SIMPLE
 
 OURS = "outlook"
 OTHERS: dict[str, tuple[str, str, Any]] = {
@@ -29,7 +29,7 @@ def draw(found: Mapping[str, Any]) -> Figure:
     panels: Any = figure.subplots(2, 3)
     titles = (
         "RMSE",
-        "CRPS, outlook less baseline, 95 %",
+        "CRPS less baseline's, 95 %",
         "reliability, all leads",
         "calibration, 95 %",
         "mean variance of forecasts",
@@ -107,6 +107,7 @@ def _parts(axes: Axes, found: Mapping[str, Any]) -> None:
         axes.bar(found["leads"], ours[part], bottom=below, color=PARTS[part], width=0.75, label=part)
         below = below + np.array(ours[part])
     axes.plot([], [], "s", color=PARTS["truncation"], label="truncation: none,\nthe index itself is forecast")
+    axes.set_ylim(0, ROOM * below.max())
     _leads(axes, found, "variance (°C²)")
     axes.legend(loc="upper left", fontsize=6)
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from podnas import windows
+from podnas.config import WindowsConfig
 from podnas.networks import corrections, exact, heads, planned, population, space
 from podnas.networks.corrections import Correction
 from podnas.networks.engines import Engine
@@ -97,7 +98,7 @@ def candidates(
 
 
 def forecast(
-    job: Job, state: State, inputs: Inputs, window: windows.WindowsConfig, correction: Correction | None
+    job: Job, state: State, inputs: Inputs, window: WindowsConfig, correction: Correction | None
 ) -> heads.Pair:
     """Standardised means and sigmas (n, leads, modes) by a network that a job has trained to a state."""
     seen = inputs if correction is None else correction.anomalies(inputs)

@@ -24,7 +24,7 @@ TO_BEAT = (PERSISTENCE, "autoregression")
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 COVERAGES = (0.5, 0.9)
 HISTORY_WEEKS = 26
-NO_TRUNCATION = "none: the index itself is forecast, not modes of a field that leave a part of it out"
+NO_TRUNCATION = "none, since the index itself is forecast, not modes of a field, which leave a part of it out"
 
 
 def mixtures(forecasts: xr.Dataset, cpc: Cpc, train: xr.Dataset) -> dict[str, Mixture]:

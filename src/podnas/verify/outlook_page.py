@@ -41,11 +41,13 @@ def outlook(title: str, found: Mapping[str, Any], record: Mapping[str, Any]) -> 
             "## What the spread is made of",
             "",
             "| lead | aleatoric | epistemic | truncation |",
-            "|--:|--:|--:|:--|",
+            "|--:|--:|--:|--:|",
             *(
-                f"| {one['lead']} | {_share(one, 'aleatoric')} | {_share(one, 'epistemic')} | {found['truncation']} |"
+                f"| {one['lead']} | {_share(one, 'aleatoric')} | {_share(one, 'epistemic')} | none |"
                 for one in found["leads"]
             ),
+            "",
+            f"Truncation: {found['truncation']}.",
             "",
             "Members: " + ", ".join(f"{name} {weight:.2f}" for name, weight in found["weights"].items()) + ".",
             "",
