@@ -21,6 +21,7 @@ include: "workflow/rules/transfer.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/leakage.smk"
 include: "workflow/rules/judged.smk"
+include: "workflow/rules/uncertainty.smk"
 include: "workflow/rules/audit.smk"
 
 

@@ -212,3 +212,12 @@ def test_judged_searches_ask_for_their_work() -> None:
     assert asked.estimate("judged_search").work == 412 * 60 * 30 * 10 * 2
     # 10 settings of 60 epochs, 10 networks of each for 3 blocks
     assert asked.estimate("judged_ablation").work == 412 * 10 * 60 * 10 * 3
+
+
+def test_candidates_of_an_ensemble_are_counted_with_their_blocks():
+    given = config.merge(ROOT / "config" / "config.yaml", ROOT / "config" / "experiments" / "autodeuq_sst.yaml")
+    asked = requests(Path("nowhere"), given)
+    # twenty points, or ten initialisations, each without five blocks, twenty epochs
+    assert asked.estimate("candidates", "short").work == 412 * 20 * 20 * 5
+    assert asked.estimate("comparators", "short").work == 412 * 20 * 10 * 5
+    assert asked.estimate("selection", "short").memory_mb == given.resources.network_mem_mb

@@ -7,8 +7,8 @@ import pytest
 
 from podnas import windows
 from podnas.baselines import held_out
-from podnas.baselines.gaussian import NAMES, Gaussian
-from podnas.config import BaselinesConfig
+from podnas.baselines.gaussian import Gaussian
+from podnas.config import GAUSSIAN_BASELINES, BaselinesConfig
 from tests.series import CONFIG, split
 
 PLAIN = BaselinesConfig(climatology_harmonics=1)
@@ -18,7 +18,7 @@ def data() -> windows.Training:
     return windows.training(split()[0])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", GAUSSIAN_BASELINES)
 def test_sigma_is_the_root_mean_square_of_the_errors_of_blocks_held_out(name):
     training = data()
     found = Gaussian(name, PLAIN, CONFIG).fit(training)

@@ -15,6 +15,7 @@ from tests.workflow.conftest import ROOT, TINY, checkout, snakemake
 EXPERIMENTS = sorted((ROOT / "config" / "experiments").glob("*.yaml"))
 LABORATORY = ROOT / "config" / "experiments" / "leakage.yaml"
 JUDGED = ROOT / "config" / "experiments" / "judged.yaml"
+AUTODEUQ = [ROOT / "config" / "experiments" / f"autodeuq_{name}.yaml" for name in ("sst", "indian_ocean")]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     "experiment",
-    [None, *(file for file in EXPERIMENTS if file not in (LABORATORY, JUDGED))],
+    [None, *(file for file in EXPERIMENTS if file not in (LABORATORY, JUDGED, *AUTODEUQ))],
     ids=lambda file: file.stem if file else "default",
 )
 def test_every_experiment_plans_its_jobs(fresh, experiment):
@@ -65,6 +66,22 @@ def test_judged_searches_plan_their_table_and_read_no_test_week(fresh, tmp_path)
     searches_only = snakemake(fresh, "-n", "--configfile", str(JUDGED), str(over)).stdout
     assert "rule judged_score:" in searches_only
     assert "rule judged_ablation:" not in searches_only
+
+
+@pytest.mark.parametrize("experiment", AUTODEUQ, ids=lambda file: file.stem)
+def test_autodeuq_plans_its_ensembles_and_no_scorecard(fresh, experiment):
+    done = snakemake(fresh, "-n", "--configfile", str(experiment))
+    if done.returncode and "set PODNAS_DATA" in done.stdout:
+        pytest.skip("real data not found: set PODNAS_DATA")
+    assert done.returncode == 0, done.stdout[-3000:]
+    rules = ("search", "candidates", "gaussian_baselines", "comparators", "selection", "mixture", "probabilistic_score")
+    for rule in (*rules, "verification", "figure_fan", "figure_calibration", "figure_spread_skill", "figure_ensembles"):
+        assert f"rule {rule}:" in done.stdout
+    assert ("rule spread_maps:" in done.stdout) == ("indian_ocean" in experiment.stem)
+    for rule in ("score", "scorecard", "retrain", "ensemble"):
+        assert f"rule {rule}:" not in done.stdout
+    reads = [line for line in done.stdout.splitlines() if line.strip().startswith("input:") and "test_targets" in line]
+    assert len(reads) == done.stdout.count("rule probabilistic_score:")
 
 
 def test_the_slurm_profile_works_as_typed_where_no_slurm_is_installed(fresh, tmp_path):

@@ -43,8 +43,12 @@ TRAINING = (
     "leakage",
     "judged_search",
     "judged_ablation",
+    "candidates",
+    "comparators",
     "ensemble",
 )
+# minutes of work in memory that forecasts of all candidates take
+MIXTURES = ("selection", "mixture", "probabilistic_score")
 FIELD = (
     "archive",
     "coarse",
@@ -56,10 +60,22 @@ FIELD = (
     "pod",
     "released",
     "score",
+    "spread_maps",
 )
 YEARLY = ("coarse", "daymet_twin", "download")
 # they go on where their time limit stopped them, so that they may ask for less than they need
-RESUMED = ("search", "retrain", "retrain_share", "transfer", "leakage", "judged_search", "judged_ablation", "download")
+RESUMED = (
+    "search",
+    "retrain",
+    "retrain_share",
+    "transfer",
+    "leakage",
+    "judged_search",
+    "judged_ablation",
+    "candidates",
+    "comparators",
+    "download",
+)
 ON_GPUS = ("search", "retrain", "retrain_share")  # where the site has some
 
 
@@ -103,6 +119,8 @@ class Requests:
             minutes = START_MINUTES + part / COARSE_MB_PER_SECOND / 60
             memory = max(given.field_mem_mb, self._out_of_core_mb() if rule == "pod" else 0)
             return Request(memory, max(given.minutes, minutes), max(1, round(part)))
+        if rule in MIXTURES:
+            return Request(given.network_mem_mb, given.minutes)
         return Request(given.small_mem_mb, given.small_minutes)
 
     def of(self, rule: str, protocol: str | None = None, attempt: int = 1, cores: int = 1) -> Request:
@@ -221,6 +239,9 @@ class Requests:
         if rule == "judged_ablation" and given.judged is not None and (taken := given.judged.ablation) is not None:
             epochs = sum(ensemble.epochs for *_, ensemble in given.ingredients().values())
             return windows * epochs * taken.members * len(taken.blocks)
+        if rule in ("candidates", "comparators") and (probable := given.uncertainty) is not None:
+            points = probable.candidates if rule == "candidates" else probable.initialisations
+            return windows * probable.epochs * points * given.windows.validation_blocks
         members = math.ceil(given.ensemble.members / self.shares) if rule == "retrain_share" else given.ensemble.members
         return windows * given.ensemble.epochs * members if rule != "ensemble" else 1
 
