@@ -39,3 +39,11 @@ def test_a_spread_fitted_to_the_weeks_themselves_would_be_too_small():
     found = Gaussian("least_squares", PLAIN, CONFIG).fit(training)
     inside = np.sqrt(((found.predict(training.inputs) - training.targets) ** 2).mean(axis=0))
     assert (found.sigma > inside).mean() > 0.9
+
+
+def test_sigma_of_a_held_out_block_knows_nothing_of_its_errors():
+    data = windows.training(split()[0])
+    fitted = Gaussian("climatology", BaselinesConfig(), CONFIG).fit(data)
+    block = fitted.held.block
+    expected = np.sqrt((fitted.errors[block == 1] ** 2).mean(axis=0))
+    np.testing.assert_allclose(fitted.held_sigma()[block == 0], np.broadcast_to(expected, (sum(block == 0), 4, 2)))

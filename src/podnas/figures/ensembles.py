@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from podnas.figures import compared, style
 
@@ -72,6 +73,7 @@ def _choices(axes: Axes, choices: Mapping[str, Any]) -> None:
     labels = [f"{one['method'].replace('_', ' ')}, {one['size']}" for _, one in rows]
     axes.set_yticks(range(len(rows)), labels, fontsize=4.5)
     axes.set_xlabel("held-out CRPS")
+    axes.xaxis.set_major_locator(MaxNLocator(4))
     for name in choices:
         look = compared.look(name)
         axes.plot([], [], look.marker, color=look.color, label=look.label)
