@@ -23,6 +23,7 @@ include: "workflow/rules/leakage.smk"
 include: "workflow/rules/judged.smk"
 include: "workflow/rules/tabular.smk"
 include: "workflow/rules/outlook.smk"
+include: "workflow/rules/uncertainty.smk"
 include: "workflow/rules/audit.smk"
 
 

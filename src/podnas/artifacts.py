@@ -88,6 +88,27 @@ MIXTURE = {
     "baseline_sigma": ("method", "lead", "mode"),
     "valid_time": ("init_time", "lead"),
 }
+POOL = {
+    "held_mean": ("member", "held_time", "lead", "mode"),
+    "held_sigma": ("member", "held_time", "lead", "mode"),
+    "block": ("held_time",),
+    "mean": ("member", "network", "init_time", "lead", "mode"),
+    "sigma": ("member", "network", "init_time", "lead", "mode"),
+    "valid_time": ("init_time", "lead"),
+}
+PROBABILISTIC = {
+    "mean": ("member", "init_time", "lead", "mode"),
+    "sigma": ("member", "init_time", "lead", "mode"),
+    "weight": ("member",),
+    "aleatoric": ("init_time", "lead", "mode"),
+    "epistemic": ("init_time", "lead", "mode"),
+    "correlation": ("lead", "mode", "other_mode"),
+    "valid_time": ("init_time", "lead"),
+    "offset": ("mode",),
+    "scale": ("mode",),
+}
+FAN = {"quantile": ("level", "init_time", "lead", "mode"), "truth": ("init_time", "lead", "mode")}
+SPREAD_MAPS = {"sigma": ("part", "lat", "lon"), "rmse": ("lat", "lon"), "truncation": ("season", "lat", "lon")}
 MAPS = {"rmse": ("method", "lat", "lon")}
 UNITS = {
     "sst": "degree_Celsius",
@@ -381,6 +402,70 @@ def write_mixture(path: Path, forecasts: xr.Dataset) -> None:
 def read_mixture(path: Path) -> xr.Dataset:
     """Read what `write_mixture` wrote."""
     return _read_netcdf(path, MIXTURE)
+
+
+def write_pool(path: Path, pool: xr.Dataset) -> None:
+    """Write standardised Gaussian forecasts of candidates: of held-out blocks, and of test windows by each network."""
+    _write_netcdf(path, pool, POOL)
+
+
+def read_pool(path: Path) -> xr.Dataset:
+    """Read what `write_pool` wrote; a member whose forecast is not finite, or has no spread, is refused by name."""
+    pool = _read_netcdf(path, POOL)
+    for mean, sigma in (("held_mean", "held_sigma"), ("mean", "sigma")):
+        _check_gaussians(path, pool[mean], pool[sigma])
+    return pool
+
+
+def write_probabilistic(path: Path, forecast: xr.Dataset) -> None:
+    """Write a mixture of Gaussians for each test window, in the units of the coefficients, and its variance's parts."""
+    _write_netcdf(path, forecast, PROBABILISTIC)
+
+
+def read_probabilistic(path: Path) -> xr.Dataset:
+    """Read what `write_probabilistic` wrote; weights that are none, and Gaussians that are none, are refused."""
+    forecast = _read_netcdf(path, PROBABILISTIC)
+    _check_gaussians(path, forecast["mean"], forecast["sigma"])
+    weight = forecast["weight"].values
+    if (weight < 0).any() or abs(weight.sum() - 1) > 1e-6:
+        raise ArtifactError(
+            f"{path}: weights are {weight[:5]} …, with sum {weight.sum():g}; they must be ≥ 0 and sum to 1: "
+            f"{_remedy(path)}"
+        )
+    return forecast
+
+
+def _check_gaussians(path: Path, mean: xr.DataArray, sigma: xr.DataArray) -> None:
+    for name in mean.member.values:
+        values, spread = mean.sel(member=name).values, sigma.sel(member=name).values
+        bad = int((~np.isfinite(values)).sum() + (~np.isfinite(spread)).sum())
+        if bad:
+            raise ArtifactError(f"{path}: member {name} has {bad} values that are not finite; {_remedy(path)}")
+        if spread.min() <= 0:
+            raise ArtifactError(
+                f"{path}: member {name} has sigma {spread.min():g}, and a Gaussian forecast needs one above 0; "
+                f"{_remedy(path)}"
+            )
+
+
+def write_fan(path: Path, fan: xr.Dataset) -> None:
+    """Write quantiles of a forecast and what came, in the units of the coefficients."""
+    _write_netcdf(path, fan, FAN)
+
+
+def read_fan(path: Path) -> xr.Dataset:
+    """Read what `write_fan` wrote."""
+    return _read_netcdf(path, FAN)
+
+
+def write_spread_maps(path: Path, maps: xr.Dataset) -> None:
+    """Write standard deviations of a forecast field by their parts, the actual error, and truncation by season."""
+    _write_netcdf(path, maps, SPREAD_MAPS)
+
+
+def read_spread_maps(path: Path) -> xr.Dataset:
+    """Read what `write_spread_maps` wrote."""
+    return _read_netcdf(path, SPREAD_MAPS)
 
 
 def write_forecast_field(path: Path, field: xr.Dataset) -> None:

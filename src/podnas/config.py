@@ -81,6 +81,10 @@ BASELINES = (
     "random_forest",
     "xgboost",
 )
+# those whose spread is fitted on held-out blocks; the best of them is what an ensemble is held against
+LINEAR = ("damped_persistence", "least_squares", "seasonal_ridge", "linear_inverse_model")
+GAUSSIAN_BASELINES = ("climatology", *LINEAR, "mean_linear", "mean_damped_inverse")
+MAY_BE_GAUSSIAN = (*GAUSSIAN_BASELINES, "climatology_trend", "anomaly_regression")
 
 OF_AN_INDEX = ("anomaly_persistence", "autoregression", "seasonal_autoregression")  # beside them, on no scorecard
 INDEX = "nino34"
@@ -830,6 +834,65 @@ class OutlookConfig(Section):
     seed: int = Field(8, ge=0, le=MAX_SEED, description="seed of the networks")
 
 
+class UncertaintyConfig(Section):
+    """AutoDEUQ: the search's best networks, with Gaussian heads, as members of a calibrated ensemble.
+
+    An experiment that has this section makes verification.json, its page and its figures, and no scorecard. Whatever is
+    chosen or calibrated is so on held-out blocks of the training period.
+    """
+
+    candidates: int = Field(
+        20,
+        ge=2,
+        description="best points of the search, each trained once for each validation block held out",
+    )
+    epochs: int = Field(40, ge=1, description="epochs of a candidate's networks; the last is kept, not the best")
+    methods: Annotated[
+        tuple[Literal["top_k", "greedy", "sorted_greedy", "bagged", "learned_likelihood", "learned_crps"], ...],
+        AfterValidator(_different),
+    ] = Field(
+        ("top_k", "greedy", "sorted_greedy", "bagged", "learned_likelihood", "learned_crps"),
+        min_length=1,
+        description="selections that are compared by the blocks in turn: best alone, greedy with replacement (from the "
+        "best on, from the best few on, bagged), weights by gradient of the likelihood or the CRPS",
+    )
+    sizes: Annotated[tuple[Annotated[int, Field(ge=2)], ...], AfterValidator(_different)] = Field(
+        (5, 10), min_length=1, description="most distinct members that a selection may take; each is tried"
+    )
+    criterion: Literal["crps", "likelihood"] = Field("crps", description="what greedy selections and top_k lower")
+    member_calibration: Literal["one", "lead", "lead_and_mode"] = Field(
+        "lead_and_mode", description="factors of each member's sigma, fitted on held-out blocks"
+    )
+    calibration: Literal["one", "lead", "lead_and_mode"] = Field(
+        "lead_and_mode", description="factors of the ensemble's standard deviations, fitted on held-out blocks"
+    )
+    with_baselines: bool = Field(
+        True, description="whether a second ensemble, `complete`, may have Gaussian baselines as members, too"
+    )
+    baselines: Annotated[tuple[str, ...], AfterValidator(_different)] = Field(
+        GAUSSIAN_BASELINES, description="baselines with a spread, climatology among them"
+    )
+    initialisations: int = Field(
+        10, ge=2, description="networks of the deep ensemble: the best candidate's architecture with other seeds"
+    )
+    passes: int = Field(10, ge=2, description="forecasts with dropout of the best candidate's networks (MC dropout)")
+    seed: int = Field(8, ge=0, le=MAX_SEED, description="seed of the candidates' networks, of bags and of draws")
+
+    @model_validator(mode="after")
+    def _baselines_have_a_spread(self) -> UncertaintyConfig:
+        unknown = [name for name in self.baselines if name not in MAY_BE_GAUSSIAN]
+        if unknown or "climatology" not in self.baselines:
+            raise ValueError(
+                f"baselines are {', '.join(self.baselines)}; climatology must be one, since skill is against it, and "
+                f"those with a spread are {', '.join(MAY_BE_GAUSSIAN)}"
+            )
+        if max(self.sizes) > self.candidates:
+            raise ValueError(
+                f"sizes has {max(self.sizes)}, but candidates is {self.candidates}; lower it, or raise candidates"
+            )
+        return self
+
+
 class RegionConfig(Section):
     """A box over which scores are given in physical units."""
 
@@ -908,6 +971,7 @@ class ExperimentConfig(Section):
     judged: JudgedConfig | None = None
     tabular: TabularConfig | None = None
     outlook: OutlookConfig | None = None
+    uncertainty: UncertaintyConfig | None = None
     verify: VerifyConfig = VerifyConfig()
     resources: ResourcesConfig = ResourcesConfig()
 
@@ -1137,6 +1201,25 @@ class ExperimentConfig(Section):
         if self.search.trials < asked.architectures:
             raise ValueError(
                 f"outlook.architectures is {asked.architectures}, but search.trials is {self.search.trials}; lower it"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _candidates_have_a_spread(self) -> ExperimentConfig:
+        if (asked := self.uncertainty) is None:
+            return self
+        if self.training.head is None:
+            raise ValueError(
+                "uncertainty needs networks that give a sigma, but training.head is null; set it to gaussian"
+            )
+        if all(protocol.rolling for protocol in self.protocols):
+            raise ValueError("uncertainty needs a protocol that is fitted once; all are rolling: add one that is not")
+        steps = self.search.two_step
+        finished = self.search.trials if steps is None else steps.second_trials(self.search.trials)
+        if asked.candidates > finished:
+            raise ValueError(
+                f"uncertainty.candidates is {asked.candidates}, but the last step of the search makes {finished} "
+                "trials; lower it, or raise search.trials"
             )
         return self
 

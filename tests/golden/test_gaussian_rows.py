@@ -13,7 +13,6 @@ from podnas import windows
 from podnas.baselines.gaussian import Gaussian
 from podnas.config import BaselinesConfig, ProtocolConfig, WindowsConfig
 from podnas.ensemble.mixture import gaussian
-from podnas.verify import spread
 from tests.unit.test_windows import PROTOCOLS, released
 
 EXPECTED = {"short": 0.0998, "long": 0.1079}
@@ -30,5 +29,5 @@ def test_crps_of_the_best_gaussian_baseline(name):
     for method in ("damped_persistence", "mean_damped_inverse"):
         fitted = Gaussian(method, BaselinesConfig(), WindowsConfig()).fit(data)
         forecast = gaussian(fitted.predict(windows.inputs(inputs, standard)), fitted.sigma)
-        found[method] = float(np.mean(spread.crps(forecast, truth)))
+        found[method] = float(np.mean(forecast.crps(truth)))
     assert min(found.values()) == pytest.approx(EXPECTED[name], abs=0.001), found

@@ -221,3 +221,12 @@ def test_a_split_of_the_tabular_benchmark_goes_on_where_its_time_ended() -> None
     # more minutes than a job may run for are refused of rules that begin anew only
     short = Requests(tabular, Path("nowhere"), Limits(minutes=30))
     assert short.of("tabular_search", "boston").minutes == 30
+
+
+def test_candidates_of_an_ensemble_are_counted_with_their_blocks():
+    given = config.merge(ROOT / "config" / "config.yaml", ROOT / "config" / "experiments" / "autodeuq_sst.yaml")
+    asked = requests(Path("nowhere"), given)
+    # twenty points, or ten initialisations, each without five blocks, twenty epochs
+    assert asked.estimate("candidates", "short").work == 412 * 20 * 20 * 5
+    assert asked.estimate("comparators", "short").work == 412 * 20 * 10 * 5
+    assert asked.estimate("selection", "short").memory_mb == given.resources.network_mem_mb

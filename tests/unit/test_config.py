@@ -74,7 +74,7 @@ def test_unknown_key_is_refused_with_the_nearest_one(key: str, hint: str) -> Non
         ("pod.captured_variance", 0.9, "exactly one of pod.modes and pod.captured_variance"),
         ("pod.train_last", "1990-01-07", "inside the test period of protocol short"),
         ("source.kind", "path", "source.files must be given for kind: path"),
-        ("source.kind", "ftp", "'twin', 'daymet_twin', 'psl' or 'path'"),
+        ("source.kind", "ftp", "'twin', 'daymet_twin', 'psl', 'path' or 'nino34'"),
         ("source.years", [2000, 2001], "source.years goes with kind: daymet_twin only"),
         ("source.kind", "daymet_twin", "kind: daymet_twin needs source.years"),
         ("field.lat", [10, -10], "the southern edge 10.0 is not south of the northern edge -10.0"),
@@ -205,3 +205,20 @@ def test_an_address_of_a_cluster_has_its_form(address: str) -> None:
 def test_a_cluster_is_slurm_or_an_address() -> None:
     for address in ("slurm", "tcp://127.0.0.1:8786", "tls://host:1", None):
         assert config.load(changed("pod.cluster", address)).pod.cluster == address
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"training": {"head": None}}, "uncertainty needs networks that give a sigma"),
+        ({"uncertainty": {"candidates": 900}}, "uncertainty.candidates is 900, but .* makes 200 trials"),
+        ({"uncertainty": {"sizes": [30]}}, "sizes has 30, but candidates is 20"),
+        ({"uncertainty": {"baselines": ["damped_persistence"]}}, "climatology must be one"),
+        ({"uncertainty": {"baselines": ["climatology", "xgboost"]}}, "those with a spread are"),
+    ],
+)
+def test_ensembles_that_cannot_be_made_are_refused(tmp_path, changes, words):
+    over = tmp_path / "over.yaml"
+    over.write_text(yaml.safe_dump(changes))
+    with pytest.raises(ValueError, match=words):
+        config.merge(ROOT / "config/config.yaml", ROOT / "config/experiments/autodeuq_sst.yaml", over)

@@ -68,7 +68,7 @@ def test_the_loss_is_that_of_the_calibrated_mixture(name):
     mixture = Mixture(
         np.stack(made.means), found.parameters[0, :, None, None, None] * np.stack(made.sigmas), found.weights
     )
-    score = spread.crps if name == "crps" else spread.nll
+    score = Mixture.crps if name == "crps" else spread.nll
     assert found.loss == pytest.approx(score(mixture, made.truth).mean(), rel=1e-5)
     assert found.loss < found.start
 

@@ -29,7 +29,7 @@ def test_numbers_are_means_of_the_scores_of_windows():
     ours, baselines, truth = example()
     found = probabilistic.summary(ours, baselines, truth)
     mine = found["forecasts"]["ours"]
-    crps = {name: spread.crps(one, truth) for name, one in (ours | baselines).items()}
+    crps = {name: one.crps(truth) for name, one in (ours | baselines).items()}
     assert mine["crps"]["value"] == pytest.approx(crps["ours"].mean())
     np.testing.assert_allclose(mine["crps_by_lead"]["value"], crps["ours"].mean(axis=(0, 2)))
     assert mine["nll"]["value"] == pytest.approx(spread.nll(ours["ours"], truth).mean())

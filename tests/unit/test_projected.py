@@ -142,17 +142,17 @@ def test_a_region_holds_the_cells_whose_places_lie_in_its_box(basis, truth):
 @pytest.mark.parametrize(("west", "east"), [(-180, 180), (260, 330), (-100, -30)])
 def test_longitudes_of_a_region_may_be_counted_either_way(truth, west, east):
     region = RegionConfig(name="all", lat=(0, 90), lon=(west, east), label="All")
-    assert physical._inside(truth, region).all()
+    assert physical.inside(truth, region).all()
 
 
 def test_regions_without_cells_are_named(truth):
     here = RegionConfig(name="pacific", lat=(-10, 10), lon=(150, 200), label="Pacific")
     with pytest.raises(ValueError, match=r"verify.regions, pacific: the box .* holds no cell of the grid"):
-        physical._inside(truth, here)
+        physical.inside(truth, here)
     place = {axis: float(field()[axis][0, 0]) for axis in ("lat", "lon")}
     box = {axis: (centre - 0.1, centre + 0.1) for axis, centre in place.items()}
     with pytest.raises(ValueError, match=r"verify.regions, empty: no cell of the box .* has values"):
-        physical._inside(truth, RegionConfig(name="empty", label="Empty", **box))
+        physical.inside(truth, RegionConfig(name="empty", label="Empty", **box))
 
 
 def test_maps_events_and_probes_lie_on_the_grid_of_the_field(tmp_path, basis, truth):

@@ -54,7 +54,7 @@ def brute(name: str, weights: np.ndarray) -> float:
     if name in ("likelihood", "crps"):
         made = gaussians()
         mixture = Mixture(np.stack(made.means), np.stack(made.sigmas), weights)
-        return float((spread.crps if name == "crps" else spread.nll)(mixture, made.truth).mean())
+        return float((Mixture.crps if name == "crps" else spread.nll)(mixture, made.truth).mean())
     made = events(6)
     pooled = np.tensordot(weights, expit(np.stack(made.logits)), axes=1).ravel()
     outcome = made.outcome.ravel()

@@ -37,7 +37,7 @@ def drawn(made: Mixture) -> np.ndarray:
 def test_crps_is_the_integral_of_its_definition():
     made = mixture(shape=(3, 1, 1))
     truth = np.array([-1.5, 0.2, 3.0]).reshape(3, 1, 1)
-    found = spread.crps(made, truth)
+    found = made.crps(truth)
 
     def squares(value: float, row: int) -> float:
         below = made.weights @ norm.cdf(value, made.mean[:, row, 0, 0], made.sigma[:, row, 0, 0])
@@ -59,7 +59,7 @@ def test_scores_of_one_gaussian_by_hand():
     # CRPS of a standard Gaussian at its mean: (sqrt 2 - 1) / sqrt pi; its negative log density log(2 pi) / 2
     one = gaussian(np.zeros((1, 1, 1)), np.ones((1, 1)))
     truth = np.zeros((1, 1, 1))
-    assert spread.crps(one, truth).item() == pytest.approx((np.sqrt(2) - 1) / np.sqrt(np.pi))
+    assert one.crps(truth).item() == pytest.approx((np.sqrt(2) - 1) / np.sqrt(np.pi))
     assert spread.nll(one, truth).item() == pytest.approx(np.log(2 * np.pi) / 2)
 
 
@@ -67,7 +67,7 @@ def test_the_energy_score_of_one_mode_is_its_crps():
     made = mixture(shape=(300, 2, 1))
     truth = drawn(made)
     found = spread.energy(made, np.ones((2, 1, 1)), truth)
-    np.testing.assert_allclose(found.mean(axis=0), spread.crps(made, truth).mean(axis=(0, 2)), rtol=0.03)
+    np.testing.assert_allclose(found.mean(axis=0), made.crps(truth).mean(axis=(0, 2)), rtol=0.03)
 
 
 def test_the_energy_score_rewards_the_right_correlation():
@@ -97,7 +97,7 @@ def test_half_the_spread_shows_in_each_measure():
     assert spread.covered(transform, 0.9).mean() < 0.7
     histogram = spread.pit_histogram(transform)
     assert min(histogram[0], histogram[-1]) > 2 * histogram[4]
-    assert spread.crps(sure, truth).mean() > spread.crps(made, truth).mean()
+    assert sure.crps(truth).mean() > made.crps(truth).mean()
 
 
 def test_the_interval_holds_what_the_transform_says_it_holds():
@@ -147,4 +147,4 @@ def test_scores_come_near_those_of_samples():
     samples = made.draws(8000, np.ones((1, 1, 1)), seed=0)
     apart = np.abs(samples[:4000] - samples[4000:]).mean(axis=0)
     found = np.abs(samples - truth).mean(axis=0) - apart / 2
-    np.testing.assert_allclose(found.mean(), spread.crps(made, truth).mean(), rtol=0.02)
+    np.testing.assert_allclose(found.mean(), made.crps(truth).mean(), rtol=0.02)

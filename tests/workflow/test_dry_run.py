@@ -17,6 +17,7 @@ LABORATORY = ROOT / "config" / "experiments" / "leakage.yaml"
 JUDGED = ROOT / "config" / "experiments" / "judged.yaml"
 TABULAR = tuple(ROOT / "config" / "experiments" / f"{name}.yaml" for name in ("uci", "uci_full"))
 OUTLOOK = ROOT / "config" / "experiments" / "outlook.yaml"
+AUTODEUQ = [ROOT / "config" / "experiments" / f"autodeuq_{name}.yaml" for name in ("sst", "indian_ocean")]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     "experiment",
-    [None, *(file for file in EXPERIMENTS if file not in (LABORATORY, JUDGED, OUTLOOK, *TABULAR))],
+    [None, *(file for file in EXPERIMENTS if file not in (LABORATORY, JUDGED, OUTLOOK, *AUTODEUQ, *TABULAR))],
     ids=lambda file: file.stem if file else "default",
 )
 def test_every_experiment_plans_its_jobs(fresh, experiment):
@@ -97,6 +98,22 @@ def test_the_outlook_plans_its_pages_and_leaves_the_sealed_weeks_closed(fresh, t
     assert "results/outlook/windows/sealed/test_targets.nc" in opened
     # even then it is made only where it is asked for
     assert "sealed" not in snakemake(fresh, "-n", "--configfile", str(OUTLOOK), str(over)).stdout
+
+
+@pytest.mark.parametrize("experiment", AUTODEUQ, ids=lambda file: file.stem)
+def test_autodeuq_plans_its_ensembles_and_no_scorecard(fresh, experiment):
+    done = snakemake(fresh, "-n", "--configfile", str(experiment))
+    if done.returncode and "set PODNAS_DATA" in done.stdout:
+        pytest.skip("real data not found: set PODNAS_DATA")
+    assert done.returncode == 0, done.stdout[-3000:]
+    rules = ("search", "candidates", "gaussian_baselines", "comparators", "selection", "mixture", "probabilistic_score")
+    for rule in (*rules, "verification", "figure_fan", "figure_calibration", "figure_spread_skill", "figure_ensembles"):
+        assert f"rule {rule}:" in done.stdout
+    assert ("rule spread_maps:" in done.stdout) == ("indian_ocean" in experiment.stem)
+    for rule in ("score", "scorecard", "retrain", "ensemble"):
+        assert f"rule {rule}:" not in done.stdout
+    reads = [line for line in done.stdout.splitlines() if line.strip().startswith("input:") and "test_targets" in line]
+    assert len(reads) == done.stdout.count("rule probabilistic_score:")
 
 
 def test_the_slurm_profile_works_as_typed_where_no_slurm_is_installed(fresh, tmp_path):

@@ -15,4 +15,5 @@ rule fitted:
         [f"{RESULTS}/predictions/{fit}/{method}.nc" for fit in FITS for method in METHODS],
         [f"{RESULTS}/predictions/{fit}/{name}_held_out.nc" for fit in RUNS.origins() for name in SYSTEMS],
         [f"{RESULTS}/predictions/{fit}/complete_system.json" for fit in RUNS.origins() if EXPERIMENT.stack],
+        [f"{RESULTS}/uncertainty/{name}/selection.json" for name in SEARCHED if UNCERTAINTY is not None],
         [f"{RESULTS}/transfer/{name}/networks.json" for name in SEARCHED if EXPERIMENT.transfer.catalogue],

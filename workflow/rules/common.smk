@@ -167,6 +167,8 @@ def seeds():
         "manual networks": EXPERIMENT.baselines.lstm_seed,
         "trees": EXPERIMENT.baselines.trees_seed,
     }
+    if EXPERIMENT.uncertainty is not None:
+        named = {"search": EXPERIMENT.search.seed, "candidates": EXPERIMENT.uncertainty.seed}
     if EXPERIMENT.source.kind in podnas_config.TWINS:
         named["twin residual"] = EXPERIMENT.source.residual_seed
     return ", ".join(f"{name} {seed}" for name, seed in named.items())
@@ -231,8 +233,15 @@ def wanted():
         return pages + [f"{RESULTS}/figures/{name}.png" for name in ("outlook", f"outlook_{record}")]
     asked = {"leakage": EXPERIMENT.leakage, "judged": EXPERIMENT.judged}
     alone = [name for name, section in asked.items() if section is not None]
-    if alone:
-        return [file for name in alone for file in (f"{RESULTS}/{name}.md", f"{RESULTS}/figures/{name}.png")]
+    files = [file for name in alone for file in (f"{RESULTS}/{name}.md", f"{RESULTS}/figures/{name}.png")]
+    if EXPERIMENT.uncertainty is not None:
+        drawn = ["fan", "calibration", "spread_skill", "ensembles"]
+        drawn += ["spread_maps"] if EXPERIMENT.source.kind not in podnas_config.TWINS else []
+        drawn += ["trajectory", "architectures"]
+        files += [f"{RESULTS}/verification.{ending}" for ending in ("json", "md")]
+        files += [f"{RESULTS}/figures/{name}_{protocol}.png" for protocol in SEARCHED for name in drawn]
+    if files:
+        return files
     return [f"{RESULTS}/scorecard.md", f"{RESULTS}/scorecard.json", f"{RESULTS}/costs.csv", *figure_files()]
 
 

@@ -14,8 +14,6 @@ from podnas.baselines import held_out, methods
 from podnas.config import BaselinesConfig, WindowsConfig
 from podnas.windows import Array, Inputs, Training
 
-NAMES = ("climatology", *methods.LINEAR, "mean_linear", "mean_damped_inverse")
-
 
 class Gaussian:
     """A baseline of a name with its spread: a Forecaster that knows its held-out errors and sigma once it is fitted."""
@@ -30,8 +28,8 @@ class Gaussian:
         Raises ValueError where a lead and mode is forecast without error.
         """
         self.method.fit(training)
-        held = held_out.forecasts(training, [self.name], self.config, self.window)
-        self.errors = held.truth - held.forecasts[self.name]
+        self.held = held_out.forecasts(training, [self.name], self.config, self.window)
+        self.errors = self.held.truth - self.held.forecasts[self.name]
         self.sigma: Array = np.sqrt((self.errors**2).mean(axis=0))  # (leads, modes)
         if not (self.sigma > 0).all():
             raise ValueError(
@@ -39,6 +37,14 @@ class Gaussian:
                 "fitted to a mode that never varies: leave the mode out"
             )
         return self
+
+    def held_sigma(self) -> Array:
+        """Sigma (n, leads, modes) of the held-out forecasts: of each block by the errors on all others."""
+        block = self.held.block
+        made: Array = np.empty_like(self.errors)
+        for number in np.unique(block):
+            made[block == number] = np.sqrt((self.errors[block != number] ** 2).mean(axis=0))
+        return made
 
     def predict(self, inputs: Inputs) -> Array:
         """Mean forecast of n windows: (n, leads, modes)."""

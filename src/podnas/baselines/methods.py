@@ -10,9 +10,7 @@ from podnas.baselines.inverse import LinearInverseModel
 from podnas.baselines.linear import LeastSquares, Mean, SeasonalRidge
 from podnas.baselines.persistence import AnomalyPersistence, DampedPersistence, Persistence
 from podnas.baselines.regression import AnomalyRegression
-from podnas.config import BaselinesConfig, WindowsConfig
-
-LINEAR = ("damped_persistence", "least_squares", "seasonal_ridge", "linear_inverse_model")
+from podnas.config import LINEAR, BaselinesConfig, WindowsConfig
 
 
 def build(name: str, config: BaselinesConfig, windows: WindowsConfig, threads: int = 1) -> Forecaster:

@@ -45,8 +45,12 @@ TRAINING = (
     "judged_ablation",
     "outlook_search",
     "outlook_forecast",
+    "candidates",
+    "comparators",
     "ensemble",
 )
+# minutes of work in memory that forecasts of all candidates take
+MIXTURES = ("selection", "mixture", "probabilistic_score")
 FIELD = (
     "archive",
     "coarse",
@@ -58,6 +62,7 @@ FIELD = (
     "pod",
     "released",
     "score",
+    "spread_maps",
 )
 YEARLY = ("coarse", "daymet_twin", "download")
 # they go on where their time limit stopped them, so that they may ask for less than they need
@@ -72,6 +77,8 @@ RESUMED = (
     "tabular_search",
     "outlook_search",
     "outlook_forecast",
+    "candidates",
+    "comparators",
     "download",
 )
 ON_GPUS = ("search", "retrain", "retrain_share")  # where the site has some
@@ -119,6 +126,8 @@ class Requests:
             return Request(memory, max(given.minutes, minutes), max(1, round(part)))
         if rule == "tabular_search":
             return Request(given.small_mem_mb, given.search_minutes)
+        if rule in MIXTURES:
+            return Request(given.network_mem_mb, given.minutes)
         return Request(given.small_mem_mb, given.small_minutes)
 
     def of(self, rule: str, protocol: str | None = None, attempt: int = 1, cores: int = 1) -> Request:
@@ -241,6 +250,9 @@ class Requests:
             return windows * given.search.epochs * given.search.trials
         if rule == "outlook_forecast" and (outlook := given.outlook) is not None:
             return windows * outlook.epochs * outlook.architectures * given.windows.validation_blocks
+        if rule in ("candidates", "comparators") and (probable := given.uncertainty) is not None:
+            points = probable.candidates if rule == "candidates" else probable.initialisations
+            return windows * probable.epochs * points * given.windows.validation_blocks
         members = math.ceil(given.ensemble.members / self.shares) if rule == "retrain_share" else given.ensemble.members
         return windows * given.ensemble.epochs * members if rule != "ensemble" else 1
 

@@ -27,6 +27,15 @@ def member_factors(members: Gaussians) -> Array:
     return _root_mean(squares, (1,), members.names)
 
 
+def member_scales(members: Gaussians, sharing: Sharing) -> Array:
+    """Factors of each member's sigma on validation windows (n, leads, modes): (members, leads, modes)."""
+    squares = members.standardised()[0].reshape(len(members.names), *members.truth.shape)
+    axes = {"all": (1, 2, 3), "modes": (1, 3), "none": (1,)}[sharing]
+    root = _root_mean(squares, axes, members.names)
+    shaped = root.reshape(len(root), *(root.shape[1:] or (1,)), *(() if sharing == "none" else (1,)))
+    return np.broadcast_to(shaped, (len(root), *members.truth.shape[1:]))
+
+
 def factor(mixture: Mixture, truth: Array, sharing: Sharing = "all") -> Array:
     """Factor of a mixture's standard deviations on validation windows (n, leads, modes), or (…) where all share one.
 

@@ -21,6 +21,7 @@ from podnas.windows import Array
 
 POINTS = 512  # validation points that are worked on together: 2 MB of float32 for 1,000 members stay in the cache
 ITERATIONS = 60
+FARTHEST = 10.0  # logarithm of a factor of sigma, on both sides: beyond it exponentials overflow in float32
 CANDIDATES = 30  # whose pairs the CRPS is worked out for; the others have no weight
 
 Terms = Callable[[slice, Array], tuple[Array, Sequence[Array]]]  # logs (members, points), derivatives by parameter
@@ -60,7 +61,7 @@ def likelihood(members: Gaussians, largest: int | None = None, iterations: int =
             return -0.5 * (scaled + np.float32(np.log(2 * np.pi))) - logs[:, part] - log_scale, (scaled - 1,)
 
         shares = np.full(members.truth.size, 1 / members.truth.size)
-        return _scales(_descend(_pooled(terms, shares), np.log(factors[None, rows]), iterations))
+        return _scales(_descend(_pooled(terms, shares), np.log(factors[None, rows]), iterations, FARTHEST))
 
     return _cut(learn, len(members.names), largest)
 
@@ -77,7 +78,7 @@ def crps(members: Gaussians, largest: int | None = None, iterations: int = ITERA
 
     def learn(rows: Sequence[int]) -> Learned:
         loss = _continuous(truth, means[rows], sigmas[rows])
-        return _scales(_descend(loss, np.log(factors[None, rows]), iterations))
+        return _scales(_descend(loss, np.log(factors[None, rows]), iterations, FARTHEST))
 
     alone = [
         mean_absolute(truth - mean, scale * sigma).mean() - scale * sigma.mean() / np.sqrt(np.pi)
@@ -164,9 +165,12 @@ def _absolute(mean: Array, sigma: Array) -> tuple[Array, Array]:
     return sigma * slope + mean * erf(z / np.sqrt(2)), slope
 
 
-def _descend(loss: Loss, begin: Array, iterations: int) -> Learned:
-    """From equal weights and these parameters (parameters, members)."""
+def _descend(loss: Loss, begin: Array, iterations: int, farthest: float | None = None) -> Learned:
+    """From equal weights and these parameters (parameters, members), which stay within ± `farthest`."""
     count = begin.shape[1]
+    if farthest is not None:
+        begin = np.clip(begin, -farthest, farthest)
+    bounds = [(None, None)] * count + [(None if farthest is None else -farthest, farthest)] * begin.size
 
     def flat(values: Array) -> tuple[float, Array]:
         weights = softmax(values[:count])
@@ -176,7 +180,12 @@ def _descend(loss: Loss, begin: Array, iterations: int) -> Learned:
 
     first = np.concatenate([np.zeros(count), begin.ravel()])
     found = minimize(
-        flat, first, jac=True, method="L-BFGS-B", options={"maxiter": iterations, "gtol": 1e-9, "ftol": 1e-9}
+        flat,
+        first,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": iterations, "gtol": 1e-9, "ftol": 1e-9},
     )
     best = found.x if np.isfinite(found.fun) else first
     return Learned(softmax(best[:count]), best[count:].reshape(begin.shape), flat(first)[0], flat(best)[0])

@@ -48,6 +48,11 @@ class Gaussians:
         sigmas = [factor * sigma for factor, sigma in zip(factors, self.sigmas, strict=True)]
         return Gaussians(self.names, self.means, sigmas, self.truth)
 
+    def windows(self, chosen: Array) -> Gaussians:
+        """Forecasts of some of the windows, the first dimension: where chosen is true, or of these places."""
+        means, sigmas = ([one[chosen] for one in part] for part in (self.means, self.sigmas))
+        return Gaussians(self.names, means, sigmas, self.truth[chosen])
+
     def take(self, rows: Sequence[int]) -> Gaussians:
         """The members of these rows."""
         return Gaussians(

@@ -67,6 +67,19 @@ class Mixture:
         apart = self.mean - self.location
         return Parts(_weighted(self.weights, self.sigma**2), _weighted(self.weights, apart**2))
 
+    def crps(self, truth: Array) -> Array:
+        """Continuous ranked probability score (…), in the units of the truth: closed form (Grimit et al. 2006)."""
+        used = np.flatnonzero(self.weights)
+        score: Array = np.zeros(truth.shape)
+        for place, i in enumerate(used):
+            mean, sigma, weight = self.mean[i], self.sigma[i], self.weights[i]
+            # a member with itself: the difference of two draws has mean 0
+            score += weight * mean_absolute(truth - mean, sigma) - weight**2 * sigma / np.sqrt(np.pi)
+            for j in used[:place]:
+                both = np.hypot(sigma, self.sigma[j])
+                score -= weight * self.weights[j] * mean_absolute(mean - self.mean[j], both)
+        return score
+
     def cdf(self, values: Array) -> Array:
         """Probability (…) of at most `values` (…)."""
         below: Array = sum(

@@ -5,7 +5,6 @@ Each block is forecast by networks that were neither fitted on it nor stopped by
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -23,10 +22,10 @@ from podnas.config import (
     TrainingConfig,
     WindowsConfig,
 )
-from podnas.networks import apart, population, space
+from podnas.networks import apart, lanes, population, space
 from podnas.networks.apart import Apart
 from podnas.networks.engines import Engine
-from podnas.networks.lanes import Finished, Lanes
+from podnas.networks.lanes import Finished
 from podnas.networks.population import Arrays, Job
 from podnas.networks.recipe import Recipe, network_seed
 from podnas.networks.retrain import job
@@ -110,21 +109,11 @@ def train(
         return job(one["point"], one["seed"], arrays(one["setting"], one["block"]), Recipe.of(one["recipe"]))
 
     made = {number: found for number, one in enumerate(plan) if (found := _finished(folder, one)) is not None}
-    waiting = deque(number for number in range(len(plan)) if number not in made)
-    # a network under way holds its weights and their moments: never those of all at once
-    room = max(2 * workers, engine.together)
-    under_way = 0
-    with Lanes(engine, workers) as lanes:
-        while waiting or under_way:
-            while waiting and under_way < room:
-                number = waiting.popleft()
-                lanes.submit(number, begin(plan[number]))
-                under_way += 1
-            done = lanes.finished()
-            under_way -= 1
-            one = plan[done.key]
-            made[done.key] = _keep(folder, one, done, data[one["block"]])
-            report(one, made[done.key])
+    missing = [number for number in range(len(plan)) if number not in made]
+    for done in lanes.finished(engine, workers, missing, lambda number: begin(plan[number])):
+        one = plan[done.key]
+        made[done.key] = _keep(folder, one, done, data[one["block"]])
+        report(one, made[done.key])
     return [made[number] for number in range(len(plan))]
 
 

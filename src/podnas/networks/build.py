@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from podnas.config import TrainingConfig, WindowsConfig
-from podnas.networks import heads, parameters
+from podnas.config import WindowsConfig
+from podnas.networks import parameters
 from podnas.networks.space import Layer, Point, graph
 from podnas.windows import Array, Inputs, channels
 
@@ -72,6 +72,6 @@ def predict(network: keras.Model, inputs: Inputs, windows: WindowsConfig, output
     return forecast
 
 
-def gaussian(network: keras.Model, inputs: Inputs, windows: WindowsConfig, settings: TrainingConfig) -> heads.Pair:
-    """Standardised means and sigmas of n windows by a network with a Gaussian head, each (n, leads, modes)."""
-    return heads.gaussian(np.asarray(network(channels(inputs, windows), training=False)), settings)
+def outputs(network: keras.Model, inputs: Inputs, windows: WindowsConfig) -> Array:
+    """What a network gives for n windows, as it stands: (n, leads, columns)."""
+    return np.asarray(network(channels(inputs, windows), training=False))

@@ -5,6 +5,7 @@ Everything is fitted on the weeks that a network fits on, never on those that it
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -78,8 +79,15 @@ def gaussian(network: keras.Model, inputs: Inputs, recipe: Recipe, correction: C
     """Standardised means and sigmas of n windows by a network with a Gaussian head, each (n, leads, modes)."""
     from podnas.networks import build  # with Keras, which is slow to import and no search needs
 
+    return as_gaussian(lambda seen: build.outputs(network, seen, recipe.windows), inputs, recipe, correction)
+
+
+def as_gaussian(
+    outputs: Callable[[Inputs], Array], inputs: Inputs, recipe: Recipe, correction: Correction | None
+) -> heads.Pair:
+    """The same of anything that has a Gaussian head's outputs (n, leads, 2 modes) for what it is to see."""
     seen = inputs if correction is None else correction.anomalies(inputs)
-    mean, sigma = build.gaussian(network, seen, recipe.windows, recipe.settings)
+    mean, sigma = heads.gaussian(outputs(seen), recipe.settings)
     return (mean, sigma) if correction is None else (correction.add(mean, inputs), sigma * correction.scale)
 
 

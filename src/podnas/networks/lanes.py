@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -31,6 +32,18 @@ class _Entry:
     key: Any
     job: Job
     attempt: int = 1
+
+
+def finished(engine: Engine, workers: int, keys: Iterable[Any], begin: Callable[[Any], Job]) -> Iterator[Finished]:
+    """Jobs as they are done, each begun when there is room: those under way hold their weights and their moments."""
+    waiting, under_way, room = deque(keys), 0, max(2 * workers, engine.together)
+    with Lanes(engine, workers) as lanes:
+        while waiting or under_way:
+            while waiting and under_way < room:
+                lanes.submit(waiting[0], begin(waiting.popleft()))
+                under_way += 1
+            yield lanes.finished()
+            under_way -= 1
 
 
 class Lanes:

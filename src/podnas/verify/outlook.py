@@ -91,7 +91,7 @@ def _resampled(mixture: Mixture, truth: Array, drawn: Array) -> dict[str, Array]
     squares = (truth - mixture.location) ** 2
     return {
         "rmse": np.sqrt(resampled(squares, drawn)),
-        "crps": resampled(spread.crps(mixture, truth), drawn),
+        "crps": resampled(mixture.crps(truth), drawn),
     }
 
 

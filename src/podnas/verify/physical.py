@@ -61,9 +61,9 @@ def region_table(truth: Truth, forecasts: Forecasts, regions: Sequence[RegionCon
 
 
 def _region(truth: Truth, method: str, forecast: xr.DataArray, region: RegionConfig) -> pd.DataFrame:
-    inside = _inside(truth, region)
-    weight = truth.area[inside] / truth.area[inside].sum()
-    anomaly, modes = truth.anomaly[:, inside], truth.modes[:, inside]
+    here = inside(truth, region)
+    weight = truth.area[here] / truth.area[here].sum()
+    anomaly, modes = truth.anomaly[:, here], truth.modes[:, here]
     energy, projected = (anomaly.astype(np.float64) ** 2) @ weight, anomaly @ (modes * weight).T
     gram, area_mean, mode_mean = (modes * weight) @ modes.T, anomaly @ weight, modes @ weight
     rows = []
@@ -91,7 +91,7 @@ def _scored(valid_time: Array, region: RegionConfig) -> Array:
     return chosen
 
 
-def _inside(truth: Truth, region: RegionConfig) -> Array:
+def inside(truth: Truth, region: RegionConfig) -> Array:
     """Which cells with values have their centre in a region's box; raises ValueError where none has."""
     try:
         found: Array = grid.inside(truth.lat, truth.lon, region.lat, region.lon)[truth.ocean]
@@ -122,10 +122,11 @@ def _rmse_map(truth: Truth, forecast: xr.DataArray) -> Array:
     square = np.einsum("nc,nc->c", anomaly, anomaly, dtype=np.float64) / len(c)
     cross = (c.T.astype(np.float32) @ anomaly) / len(c)
     own = np.einsum("mc,mk,kc->c", modes, c.T @ c / len(c), modes)
-    return _unpack(truth, np.sqrt(np.clip(square - 2 * (modes * cross).sum(axis=0) + own, 0, None)))
+    return unpack(truth, np.sqrt(np.clip(square - 2 * (modes * cross).sum(axis=0) + own, 0, None)))
 
 
-def _unpack(truth: Truth, values: Array) -> Array:
+def unpack(truth: Truth, values: Array) -> Array:
+    """Values (…, cells with values) on the grid (…, row, column), NaN elsewhere."""
     full = np.full((*values.shape[:-1], *truth.ocean.shape), np.nan, dtype=np.float32)
     full[..., truth.ocean] = values
     return full
@@ -169,7 +170,7 @@ def _row(forecast: xr.DataArray, week: np.datetime64) -> int:
 
 
 def _field(truth: Truth, anomaly: Array) -> Array:
-    field: Array = _unpack(truth, anomaly) + truth.basis["mean"].values
+    field: Array = unpack(truth, anomaly) + truth.basis["mean"].values
     return field
 
 

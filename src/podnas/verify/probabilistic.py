@@ -68,7 +68,7 @@ def _values(mixture: Mixture, truth: Array) -> dict[str, Array]:
     """What means are taken of, each (n, leads, modes)."""
     transform = spread.pit(mixture, truth)
     return {
-        "crps": spread.crps(mixture, truth),
+        "crps": mixture.crps(truth),
         "nll": spread.nll(mixture, truth),
         "variance": np.broadcast_to(mixture.parts().total, truth.shape),
         "error": (truth - mixture.location) ** 2,

@@ -10,24 +10,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.special import logsumexp
 
-from podnas.ensemble.mixture import Mixture, mean_absolute
+from podnas.ensemble.mixture import Mixture
 from podnas.windows import Array
 
 DRAWS = 100  # of the energy score
-
-
-def crps(mixture: Mixture, truth: Array) -> Array:
-    """Continuous ranked probability score (n, …), in the units of the truth: closed form (Grimit et al. 2006)."""
-    members = range(len(mixture.weights))
-    score = np.zeros(truth.shape)
-    for i in members:
-        mean, sigma, weight = mixture.mean[i], mixture.sigma[i], mixture.weights[i]
-        # a member with itself: the difference of two draws has mean 0
-        score += weight * mean_absolute(truth - mean, sigma) - weight**2 * sigma / np.sqrt(np.pi)
-        for j in members[:i]:
-            both = np.hypot(sigma, mixture.sigma[j])
-            score -= weight * mixture.weights[j] * mean_absolute(mean - mixture.mean[j], both)
-    return score
 
 
 def nll(mixture: Mixture, truth: Array) -> Array:

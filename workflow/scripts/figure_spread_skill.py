@@ -1,0 +1,15 @@
+"""Rule `figure_spread_skill`: scores of a protocol in, their figure out."""
+
+from pathlib import Path
+
+from podnas import artifacts, provenance
+from podnas.figures import spread_skill, style
+
+
+def main(given: Path, figure: Path) -> None:
+    style.save(spread_skill.draw(artifacts.read_json(given)), figure)
+
+
+if __name__ == "__main__":
+    with provenance.rule(snakemake):
+        main(Path(snakemake.input.scores), Path(snakemake.output.figure))
