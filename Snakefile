@@ -21,7 +21,9 @@ include: "workflow/rules/transfer.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/leakage.smk"
 include: "workflow/rules/judged.smk"
+include: "workflow/rules/index.smk"
 include: "workflow/rules/outlook.smk"
+include: "workflow/rules/classification.smk"
 include: "workflow/rules/audit.smk"
 
 

@@ -86,7 +86,7 @@ def arguments(folder, name):
 
 
 NAMES = sorted(path.stem.removeprefix("figure_") for path in (ROOT / "workflow" / "scripts").glob("figure_*.py"))
-DRAWN_ELSEWHERE = ("judged", "leakage", "outlook", "outlook_record")  # beside these studies' own tests
+DRAWN_ELSEWHERE = ("classified", "judged", "leakage", "outlook", "outlook_record")  # beside these studies' own tests
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in DRAWN_ELSEWHERE])

@@ -212,3 +212,13 @@ def test_judged_searches_ask_for_their_work() -> None:
     assert asked.estimate("judged_search").work == 412 * 60 * 30 * 10 * 2
     # 10 settings of 60 epochs, 10 networks of each for 3 blocks
     assert asked.estimate("judged_ablation").work == 412 * 10 * 60 * 10 * 3
+
+
+def test_studies_of_an_index_ask_for_their_work() -> None:
+    outlook = config.merge(ROOT / "config" / "config.yaml", ROOT / "config" / "experiments" / "outlook.yaml")
+    asked = requests(Path("nowhere"), outlook)
+    # 1,135 training weeks of the record have 1,120 windows; 32 trials and 6 x 5 networks of 15 epochs
+    assert asked.estimate("outlook_search", "record").work == 1120 * 15 * 32
+    assert asked.estimate("outlook_forecast", "record").work == 1120 * 15 * 6 * 5
+    # Keras needs more than a small job
+    assert asked.estimate("classify").memory_mb == 2500

@@ -74,7 +74,7 @@ def test_unknown_key_is_refused_with_the_nearest_one(key: str, hint: str) -> Non
         ("pod.captured_variance", 0.9, "exactly one of pod.modes and pod.captured_variance"),
         ("pod.train_last", "1990-01-07", "inside the test period of protocol short"),
         ("source.kind", "path", "source.files must be given for kind: path"),
-        ("source.kind", "ftp", "'twin', 'daymet_twin', 'psl' or 'path'"),
+        ("source.kind", "ftp", "'twin', 'daymet_twin', 'psl', 'path' or 'nino34'"),
         ("source.years", [2000, 2001], "source.years goes with kind: daymet_twin only"),
         ("source.kind", "daymet_twin", "kind: daymet_twin needs source.years"),
         ("field.lat", [10, -10], "the southern edge 10.0 is not south of the northern edge -10.0"),

@@ -16,6 +16,7 @@ EXPERIMENTS = sorted((ROOT / "config" / "experiments").glob("*.yaml"))
 LABORATORY = ROOT / "config" / "experiments" / "leakage.yaml"
 JUDGED = ROOT / "config" / "experiments" / "judged.yaml"
 OUTLOOK = ROOT / "config" / "experiments" / "outlook.yaml"
+EVENTS = ROOT / "config" / "experiments" / "events.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     "experiment",
-    [None, *(file for file in EXPERIMENTS if file not in (LABORATORY, JUDGED, OUTLOOK))],
+    [None, *(file for file in EXPERIMENTS if file not in (LABORATORY, JUDGED, OUTLOOK, EVENTS))],
     ids=lambda file: file.stem if file else "default",
 )
 def test_every_experiment_plans_its_jobs(fresh, experiment):
@@ -84,6 +85,14 @@ def test_the_outlook_plans_its_pages_and_leaves_the_sealed_weeks_closed(fresh, t
     assert "results/outlook/windows/sealed/test_targets.nc" in opened
     # even then it is made only where it is asked for
     assert "sealed" not in snakemake(fresh, "-n", "--configfile", str(OUTLOOK), str(over)).stdout
+
+
+def test_events_plan_their_table(fresh):
+    planned = snakemake(fresh, "-n", "--configfile", str(EVENTS)).stdout
+    for rule in ("index", "windows", "classify", "classified_score", "figure_classified"):
+        assert f"rule {rule}:" in planned
+    for rule in ("score", "scorecard", "search", "baselines", "outlook"):
+        assert f"rule {rule}:" not in planned
 
 
 def test_the_slurm_profile_works_as_typed_where_no_slurm_is_installed(fresh, tmp_path):

@@ -50,6 +50,8 @@ LIGHT = {
     "outlook": "results",
     "figure_outlook": "results",
     "figure_outlook_record": "results",
+    "classified_score": "results",
+    "figure_classified": "results",
     "figure_spectrum": "results",
     "figure_modes": "results",
     "figure_coefficients": "results-{protocol}",

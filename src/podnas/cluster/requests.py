@@ -45,6 +45,7 @@ TRAINING = (
     "judged_ablation",
     "outlook_search",
     "outlook_forecast",
+    "classify",
     "ensemble",
 )
 FIELD = (
@@ -234,6 +235,8 @@ class Requests:
         if rule == "judged_ablation" and given.judged is not None and (taken := given.judged.ablation) is not None:
             epochs = sum(ensemble.epochs for *_, ensemble in given.ingredients().values())
             return windows * epochs * taken.members * len(taken.blocks)
+        if rule == "classify":
+            return 1  # a network takes a limited time, which the least run time covers
         if rule == "outlook_search":
             return windows * given.search.epochs * given.search.trials
         if rule == "outlook_forecast" and (outlook := given.outlook) is not None:
