@@ -22,8 +22,10 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/leakage.smk"
 include: "workflow/rules/judged.smk"
 include: "workflow/rules/tabular.smk"
-include: "workflow/rules/outlook.smk"
 include: "workflow/rules/uncertainty.smk"
+include: "workflow/rules/index.smk"
+include: "workflow/rules/outlook.smk"
+include: "workflow/rules/classification.smk"
 include: "workflow/rules/audit.smk"
 
 

@@ -893,6 +893,24 @@ class UncertaintyConfig(Section):
         return self
 
 
+class ClassificationConfig(Section):
+    """Chances of warm and cold weeks by classifiers, as in the fusion study: searched, calibrated, pooled, and scored.
+
+    Goes with source.kind: nino34. Networks of convolutions and LSTMs, trained one at a time by Keras. An experiment
+    that has this section makes its page and its figure and no scorecard.
+    """
+
+    protocol: Name = Field("record", description="protocol whose test weeks are scored")
+    trials: int = Field(24, ge=2, description="networks drawn at random from the fusion study's hyperparameters")
+    trial_limit_seconds: float = Field(30.0, gt=0, description="a training that takes longer fails")
+    top: int = Field(10, ge=1, description="members of top-k")
+    members: int = Field(7, ge=2, description="most distinct members of the greedy and of the learned ensemble")
+    threshold: float = Field(
+        0.5, gt=0, le=5, description="CPC's anomaly from which a week is warm, and below minus which cold (degree_C)"
+    )
+    seed: int = Field(9, ge=0, le=MAX_SEED, description="seed of the hyperparameters and the networks")
+
+
 class RegionConfig(Section):
     """A box over which scores are given in physical units."""
 
@@ -972,6 +990,7 @@ class ExperimentConfig(Section):
     tabular: TabularConfig | None = None
     outlook: OutlookConfig | None = None
     uncertainty: UncertaintyConfig | None = None
+    classification: ClassificationConfig | None = None
     verify: VerifyConfig = VerifyConfig()
     resources: ResourcesConfig = ResourcesConfig()
 
@@ -994,7 +1013,7 @@ class ExperimentConfig(Section):
             )
         if self.pod.coefficients == "released" and self.source.kind == "daymet_twin":
             self._check_daymet_released()
-        if self.windows.inputs != self.windows.outputs:
+        if self.windows.inputs != self.windows.outputs and self.classification is None:
             raise ValueError(
                 f"windows have {self.windows.inputs} inputs and {self.windows.outputs} outputs; networks of the SC20 "
                 "space give one lead a step: set windows.inputs equal to windows.outputs"
@@ -1175,16 +1194,20 @@ class ExperimentConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _an_index_has_an_outlook(self) -> ExperimentConfig:
-        asked = self.outlook
-        if (self.source.kind == INDEX) != (asked is not None):
+    def _an_index_has_one_study(self) -> ExperimentConfig:
+        given = [name for name in ("outlook", "classification") if getattr(self, name) is not None]
+        if len(given) != (self.source.kind == INDEX):
             raise ValueError(
-                f"source.kind is {self.source.kind} and the section outlook is {'there' if asked else 'missing'}, but "
-                f"an index has an outlook, and only an index; set source.kind: {INDEX} and outlook, or neither"
+                f"source.kind is {self.source.kind} and sections of an index are there: {', '.join(given) or 'none'}; "
+                f"an index ({INDEX}) has either outlook or classification, and only an index has one"
+            )
+        asked, by_name = self.outlook, {one.name: one for one in self.protocols}
+        if self.classification is not None and self.classification.protocol not in by_name:
+            raise ValueError(
+                f"classification.protocol is {self.classification.protocol}; protocols are {list(by_name)}"
             )
         if asked is None:
             return self
-        by_name = {one.name: one for one in self.protocols}
         for key, name in (("protocol", asked.protocol), ("sealed", asked.sealed)):
             if name not in by_name or by_name[name].rolling is not None:
                 raise ValueError(f"outlook.{key} is {name}; protocols that are fitted once are {list(by_name)}")

@@ -87,6 +87,7 @@ def arguments(folder, name):
 
 NAMES = sorted(path.stem.removeprefix("figure_") for path in (ROOT / "workflow" / "scripts").glob("figure_*.py"))
 DRAWN_ELSEWHERE = (
+    "classified",
     "judged",
     "leakage",
     "fan",

@@ -285,6 +285,12 @@ def test_a_leakage_laboratory_is_refused():
         audit([Path("config/experiments/leakage.yaml")], ["poison"], 1, print)
 
 
+@pytest.mark.parametrize("name", ["outlook", "events"])
+def test_an_index_is_refused(name):
+    with pytest.raises(ValueError, match=f"experiment {name} has no field that could be harmed"):
+        audit([Path(f"config/experiments/{name}.yaml")], ["poison"], 1, print)
+
+
 def test_an_unknown_harm_is_refused():
     with pytest.raises(ValueError, match="no harm burn; choose among shift, permute, poison"):
         audit((), ["burn"], 1, print)

@@ -230,3 +230,13 @@ def test_candidates_of_an_ensemble_are_counted_with_their_blocks():
     assert asked.estimate("candidates", "short").work == 412 * 20 * 20 * 5
     assert asked.estimate("comparators", "short").work == 412 * 20 * 10 * 5
     assert asked.estimate("selection", "short").memory_mb == given.resources.network_mem_mb
+
+
+def test_studies_of_an_index_ask_for_their_work() -> None:
+    outlook = config.merge(ROOT / "config" / "config.yaml", ROOT / "config" / "experiments" / "outlook.yaml")
+    asked = requests(Path("nowhere"), outlook)
+    # 1,135 training weeks of the record have 1,120 windows; 32 trials and 6 x 5 networks of 15 epochs
+    assert asked.estimate("outlook_search", "record").work == 1120 * 15 * 32
+    assert asked.estimate("outlook_forecast", "record").work == 1120 * 15 * 6 * 5
+    # Keras needs more than a small job
+    assert asked.estimate("classify").memory_mb == 2500

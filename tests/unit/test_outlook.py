@@ -32,8 +32,8 @@ def values() -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("section", "change", "said"),
     [
-        ("source", {"kind": "twin"}, "only an index"),
-        ("outlook", None, "the section outlook is missing"),
+        ("source", {"kind": "twin"}, "only an index has one"),
+        ("outlook", None, "sections of an index are there: none"),
         ("outlook", {"protocol": "long"}, "outlook.protocol is long; protocols that are fitted once are"),
         ("outlook", {"sealed": "record"}, "they must not meet"),
         ("training", {"head": None}, "set it to gaussian"),

@@ -18,6 +18,7 @@ JUDGED = ROOT / "config" / "experiments" / "judged.yaml"
 TABULAR = tuple(ROOT / "config" / "experiments" / f"{name}.yaml" for name in ("uci", "uci_full"))
 OUTLOOK = ROOT / "config" / "experiments" / "outlook.yaml"
 AUTODEUQ = [ROOT / "config" / "experiments" / f"autodeuq_{name}.yaml" for name in ("sst", "indian_ocean")]
+EVENTS = ROOT / "config" / "experiments" / "events.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     "experiment",
-    [None, *(file for file in EXPERIMENTS if file not in (LABORATORY, JUDGED, OUTLOOK, *AUTODEUQ, *TABULAR))],
+    [None, *(file for file in EXPERIMENTS if file not in (LABORATORY, JUDGED, OUTLOOK, EVENTS, *AUTODEUQ, *TABULAR))],
     ids=lambda file: file.stem if file else "default",
 )
 def test_every_experiment_plans_its_jobs(fresh, experiment):
@@ -114,6 +115,14 @@ def test_autodeuq_plans_its_ensembles_and_no_scorecard(fresh, experiment):
         assert f"rule {rule}:" not in done.stdout
     reads = [line for line in done.stdout.splitlines() if line.strip().startswith("input:") and "test_targets" in line]
     assert len(reads) == done.stdout.count("rule probabilistic_score:")
+
+
+def test_events_plan_their_table(fresh):
+    planned = snakemake(fresh, "-n", "--configfile", str(EVENTS)).stdout
+    for rule in ("index", "windows", "classify", "classified_score", "figure_classified"):
+        assert f"rule {rule}:" in planned
+    for rule in ("score", "scorecard", "search", "baselines", "outlook"):
+        assert f"rule {rule}:" not in planned
 
 
 def test_the_slurm_profile_works_as_typed_where_no_slurm_is_installed(fresh, tmp_path):

@@ -231,6 +231,8 @@ def wanted():
         record = EXPERIMENT.outlook.protocol
         pages = [f"{RESULTS}/{name}.md" for name in ("outlook", record)]
         return pages + [f"{RESULTS}/figures/{name}.png" for name in ("outlook", f"outlook_{record}")]
+    if EXPERIMENT.classification is not None:
+        return [f"{RESULTS}/classified.md", f"{RESULTS}/figures/classified.png"]
     asked = {"leakage": EXPERIMENT.leakage, "judged": EXPERIMENT.judged}
     alone = [name for name, section in asked.items() if section is not None]
     files = [file for name in alone for file in (f"{RESULTS}/{name}.md", f"{RESULTS}/figures/{name}.png")]

@@ -8,32 +8,10 @@ OUTLOOK = EXPERIMENT.outlook
 if OUTLOOK is not None:
     PERIODS = {name: EXPERIMENT.protocol(name) for name in (OUTLOOK.protocol, OUTLOOK.sealed)}
     SCORED = [OUTLOOK.protocol] + ([OUTLOOK.sealed] if OUTLOOK.open_sealed else [])
-    OUTLOOK_SEEDS = {"seeds": f"search {EXPERIMENT.search.seed}, networks {OUTLOOK.seed}"}
-
-    def outlook_stamp(protocol):
-        """What the record of a protocol says of itself."""
-        return {**stamp(protocol), "coefficients": "none, the index itself", **OUTLOOK_SEEDS}
-
-    rule index:
-        input:
-            committed="resources/nino34_weekly.csv",
-        output:
-            coefficients=COEFFICIENTS,
-            table=f"{RESULTS}/index/table.parquet",
-        log:
-            f"{RESULTS}/logs/index.log",
-        benchmark:
-            f"{RESULTS}/benchmarks/index.tsv"
-        conda:
-            "../../envs/podnas.yaml"
-        resources:
-            mem_mb=memory,
-            runtime=minutes,
-        params:
-            newest=EXPERIMENT.source.newest,
-            code=code("index"),
-        script:
-            "../scripts/index.py"
+    OF_THE_INDEX = {
+        "coefficients": "none, the index itself",
+        "seeds": f"search {EXPERIMENT.search.seed}, networks {OUTLOOK.seed}",
+    }
 
     rule latest_windows:
         input:
@@ -75,7 +53,7 @@ if OUTLOOK is not None:
             work=work,
         params:
             # not an output: Snakemake deletes the outputs of a job that failed, and these are what it goes on from
-            logs=f"{RESULTS}/search/trials",
+            logs=f"{RESULTS}/search/logs",
             config=section("search"),
             training=section("training"),
             windows=section("windows"),
@@ -143,7 +121,7 @@ if OUTLOOK is not None:
             ledger=f"{RESULTS}/ledger.jsonl",
             threshold=OUTLOOK.threshold,
             harmonics=EXPERIMENT.baselines.climatology_harmonics,
-            stamp=lambda wildcards: outlook_stamp(wildcards.scored),
+            stamp=lambda wildcards: {**stamp(wildcards.scored), **OF_THE_INDEX},
             sealed=lambda wildcards: wildcards.scored == OUTLOOK.sealed,
             title=EXPERIMENT.title,
             code=code("outlook_score"),
@@ -175,9 +153,8 @@ if OUTLOOK is not None:
             harmonics=EXPERIMENT.baselines.climatology_harmonics,
             stamp={
                 "experiment": EXPERIMENT.experiment,
-                "coefficients": "none, the index itself",
                 "protocol": "latest",
-                **OUTLOOK_SEEDS,
+                **OF_THE_INDEX,
             },
             title=EXPERIMENT.title,
             code=code("outlook"),

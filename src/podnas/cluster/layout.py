@@ -60,6 +60,8 @@ LIGHT = {
     "figure_spread_skill": "results-{protocol}",
     "figure_ensembles": "results-{protocol}",
     "figure_spread_maps": "results-{protocol}",
+    "classified_score": "results",
+    "figure_classified": "results",
     "figure_spectrum": "results",
     "figure_modes": "results",
     "figure_coefficients": "results-{protocol}",

@@ -47,6 +47,7 @@ TRAINING = (
     "outlook_forecast",
     "candidates",
     "comparators",
+    "classify",
     "ensemble",
 )
 # minutes of work in memory that forecasts of all candidates take
@@ -246,6 +247,8 @@ class Requests:
         if rule == "judged_ablation" and given.judged is not None and (taken := given.judged.ablation) is not None:
             epochs = sum(ensemble.epochs for *_, ensemble in given.ingredients().values())
             return windows * epochs * taken.members * len(taken.blocks)
+        if rule == "classify":
+            return 1  # a network takes a limited time, which the least run time covers
         if rule == "outlook_search":
             return windows * given.search.epochs * given.search.trials
         if rule == "outlook_forecast" and (outlook := given.outlook) is not None:

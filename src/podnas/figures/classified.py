@@ -1,0 +1,72 @@
+"""Classifiers of warm and cold weeks: Brier skill by lead, reliability, and economic value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from podnas.figures import style
+
+LOOKS = {
+    "plain": ("plain network", style.GREY, "x"),
+    "best": ("best model", style.ORANGE, "s"),
+    "top_k": ("top-k", style.GREEN, "D"),
+    "caruana": ("Caruana", style.VERMILION, "o"),
+    "gradient": ("gradient", style.PURPLE, "^"),
+}
+LOGISTIC = ("logistic damped persistence", style.BLUE)
+SHIFT = 0.13  # between intervals of one lead
+SHOWN_LEAD = 4
+
+
+@style.journal
+def draw(found: Mapping[str, Any]) -> Figure:
+    """A row an event; found: stamp, and `events` as `verify.classified.summary` gives each."""
+    events = found["events"]
+    figure = style.figure(2.5 * len(events) + 0.6, [found["stamp"]])
+    panels: Any = figure.subplots(len(events), 3, squeeze=False)
+    for row, (event, one) in enumerate(events.items()):
+        lead = min(SHOWN_LEAD, len(one["leads"]["best"]))
+        _skill(panels[row, 0], one["leads"])
+        style.title(panels[row, 0], 3 * row, f"{event}: Brier skill, 95 %", inches=2.2)
+        _reliability(panels[row, 1], one["leads"], lead)
+        style.title(panels[row, 1], 3 * row + 1, f"reliability, lead {lead}", inches=2.2)
+        _value(panels[row, 2], one["leads"], lead)
+        style.title(panels[row, 2], 3 * row + 2, f"value, lead {lead}", inches=2.2)
+    return figure
+
+
+def _skill(axes: Axes, leads: Mapping[str, Any]) -> None:
+    for place, (name, (label, color, marker)) in enumerate(LOOKS.items()):
+        scores = [one["brier_skill_reference"] for one in leads[name]]
+        x = np.arange(1, len(scores) + 1) + (place - 2) * SHIFT
+        axes.vlines(x, [one["low"] for one in scores], [one["high"] for one in scores], color=color, linewidth=0.8)
+        axes.plot(x, [one["value"] for one in scores], marker, color=color, markersize=2.6, label=label)
+    axes.axhline(0, color=LOGISTIC[1], linewidth=0.8)
+    axes.set(xlabel="lead (weeks)", ylabel="against logistic persistence", xticks=range(1, len(scores) + 1))
+    axes.legend(loc="lower right", fontsize=5.5, ncols=2)
+
+
+def _reliability(axes: Axes, leads: Mapping[str, Any], lead: int) -> None:
+    axes.plot([0, 1], [0, 1], color=style.BLACK, linewidth=0.6)
+    shown = {"logistic": LOGISTIC, **{name: LOOKS[name][:2] for name in ("plain", "caruana")}}
+    for name, (label, color) in shown.items():
+        bins = leads[name][lead - 1]["reliability"]
+        forecast, observed = ([one[key] for one in bins] for key in ("forecast", "observed"))
+        axes.plot(forecast, observed, color=color, marker="o", markersize=2.5, label=label)
+    axes.set(xlabel="probability forecast", ylabel="share that came", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+    axes.legend(loc="upper left", fontsize=6)
+
+
+def _value(axes: Axes, leads: Mapping[str, Any], lead: int) -> None:
+    shown = {"logistic": LOGISTIC, **{name: LOOKS[name][:2] for name in ("plain", "caruana")}}
+    for name, (label, color) in shown.items():
+        by_ratio = leads[name][lead - 1]["value"]
+        axes.plot([float(ratio) for ratio in by_ratio], list(by_ratio.values()), color=color, label=label)
+    axes.axhline(0, color=style.BLACK, linewidth=0.6)
+    axes.set(xlabel="cost / loss", ylabel="economic value", ylim=(-0.5, 1))
+    axes.legend(loc="lower left", fontsize=6)
