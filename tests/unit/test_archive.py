@@ -81,19 +81,6 @@ def test_neither_told_nor_running_points_are_suggested_again():
     assert Encoding(made).points(small.suggest(1.0, np.random.default_rng(0), {running})[None]) == [{"c": "c"}]
 
 
-def test_splits_are_renewed_with_each_of_the_first_outcomes_and_seldom_later(monkeypatch):
-    def told(count: int, refit: float = 0.2) -> Archive:
-        made = Archive(Encoding(space()), CONFIG, 0, refit=refit)
-        for one in outcomes(count):
-            made.tell([one])
-            suggestion(made)
-        return made
-
-    monkeypatch.setattr("podnas.search.archive.RENEWED", 40)
-    assert (suggestion(told(40)) == suggestion(told(40, refit=0.0))).all()
-    assert [told(count).fitted for count in (40, 47, 48, 57, 58)] == [40, 40, 48, 48, 58]
-
-
 def test_failed_trials_are_kept_away_from():
     told = outcomes(60)
     broken = [Outcome(one.trial, None, "broken") if one.trial.point["c"] == "a" else one for one in told]
