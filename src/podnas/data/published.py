@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from typing import Literal
 from urllib.parse import urlsplit
+
+Form = Literal["netCDF", "text"]  # text: numbers in columns
 
 MEGABYTE = 10**6
 OISST_FIRST = date(1981, 9, 1)
@@ -59,7 +62,8 @@ class Item:
     """A file to download.
 
     `bytes_about`: for the disk-space check; `size`: exact bytes, where published. `growing`: the publisher adds to it,
-    so it is asked each time whether there is a newer one. `stand_in`: what is taken until it is published.
+    so it is asked each time whether there is a newer one. `stand_in`: what is taken until it is published. `form`: what
+    it must be to be believed.
     """
 
     name: str
@@ -69,6 +73,7 @@ class Item:
     checksum: Checksum | None = None
     growing: bool = False
     stand_in: Item | None = None
+    form: Form = "netCDF"
 
     def __post_init__(self) -> None:
         for address in self.addresses:
