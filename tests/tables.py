@@ -1,7 +1,9 @@
-"""A generated regression set, as a file of the tabular benchmark."""
+"""A generated regression set, as a file of the tabular benchmark, and sets as the text files of their release."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -22,3 +24,26 @@ def write(folder: Path, name: str = "waves", rows: int = 60, repeats: int = 6, s
     arrays = {"X": features, "y": target, "test": test, **changes}
     np.savez(path, **{key: values for key, values in arrays.items() if values is not None})
     return path
+
+
+def texts(arrays: Mapping[str, np.ndarray]) -> dict[str, bytes]:
+    """The text files of a set, by name, in the layout of Gal's release, with a column that is neither X nor y."""
+    features, test = arrays["X"], arrays["test"]
+    width = features.shape[1]
+    found = {
+        "data.txt": text(np.column_stack([features, arrays["y"], np.ones(len(features))]), "%.17g"),
+        "index_features.txt": text(np.arange(width)) + b"\n",
+        "index_target.txt": text(np.array([width])),
+        "n_splits.txt": text(np.array([len(test)])),
+    }
+    for number, mask in enumerate(test):
+        # in no order, and one of the parts as floats, which the release's own code reads as well
+        found[f"index_train_{number}.txt"] = text(np.flatnonzero(~mask)[::-1])
+        found[f"index_test_{number}.txt"] = text(np.flatnonzero(mask)[::-1], "%.18e")
+    return found
+
+
+def text(values: np.ndarray, form: str = "%d") -> bytes:
+    stream = BytesIO()
+    np.savetxt(stream, values, fmt=form)
+    return stream.getvalue()

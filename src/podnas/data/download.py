@@ -26,7 +26,7 @@ from podnas.data import earthdata, published, records, transfer
 from podnas.data.archive import DATA_FOLDER, SET_FOLDER
 from podnas.data.earthdata import Login
 from podnas.data.part import Interrupted
-from podnas.data.published import Item
+from podnas.data.published import Form, Item
 from podnas.data.transfer import Client, Policy, Refused, Unchanged
 from podnas.data.whole import Damaged
 
@@ -57,14 +57,15 @@ def offline() -> bool:
     return os.environ.get(OFFLINE, "").lower() not in ("", "0", "false", "no")
 
 
-def fetch(url: str, output: Path, local: str, policy: Policy | None = None, text: bool = False) -> None:
-    """Download a netCDF file whole or not at all, resumed where an earlier one was cut; its record stands beside it.
+def fetch(url: str, output: Path, local: str, policy: Policy | None = None, form: Form = "netCDF") -> None:
+    """Download a file whole or not at all, resumed where an earlier one was cut; its record stands beside it.
 
-    `local`: where in the data folder the file would be looked for, named in the error. `text`: it is no netCDF file.
+    `local`: where in the data folder the file would be looked for, named in the error. `form`: what it is, where
+    no netCDF file.
 
     ArtifactError where the server cannot be reached, refuses, cuts the transfer or sends something else.
     """
-    item = Item(output.name, (url,), text=text)
+    item = Item(output.name, (url,), form=form)
     if offline():
         raise ArtifactError(f"{url} is not asked for: {OFFLINE} is set; {_by_hand(local)}")
     _make(output.parent)

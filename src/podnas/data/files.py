@@ -38,6 +38,11 @@ def opened(path: Path, decode_times: bool = True) -> Iterator[xr.Dataset]:
             raise ArtifactError(f"{path} {DAMAGED} ({error}); {AGAIN}") from error
 
 
+def begins(chunk: bytes) -> bool:
+    """Whether a netCDF file may begin so; the chunk may be shorter than its first bytes."""
+    return HDF5.startswith(chunk[: len(HDF5)]) or CLASSIC.startswith(chunk[: len(CLASSIC)])
+
+
 def check(path: Path) -> bool:
     """Refuse a file that is missing, no netCDF, or shorter than its header says; return whether it is HDF5 (netCDF-4).
 

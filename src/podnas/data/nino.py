@@ -146,4 +146,4 @@ def _fetch(address: str, path: Path) -> None:
 
     policy = Policy(attempts=ATTEMPTS, timeout_s=TIMEOUT_S)
     path.unlink(missing_ok=True)  # an older one, which is no netCDF file that could be checked by its content
-    download.fetch(address, path, path.name, policy, text=True)
+    download.fetch(address, path, path.name, policy, form="table")

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from typing import Literal
 from urllib.parse import urlsplit
+
+Form = Literal["netCDF", "text", "table"]  # text: numbers in columns; table: checked by whoever reads it
 
 MEGABYTE = 10**6
 OISST_FIRST = date(1981, 9, 1)
@@ -60,8 +63,8 @@ class Item:
     """A file to download.
 
     `bytes_about`: for the disk-space check; `size`: exact bytes, where published. `growing`: the publisher adds to it,
-    so it is asked each time whether there is a newer one. `stand_in`: what is taken until it is published. `text`: no
-    netCDF file; whoever reads it checks what it holds.
+    so it is asked each time whether there is a newer one. `stand_in`: what is taken until it is published. `form`: what
+    it must be to be believed.
     """
 
     name: str
@@ -71,7 +74,7 @@ class Item:
     checksum: Checksum | None = None
     growing: bool = False
     stand_in: Item | None = None
-    text: bool = False
+    form: Form = "netCDF"
 
     def __post_init__(self) -> None:
         for address in self.addresses:

@@ -45,7 +45,7 @@ def check_start(item: Item, output: Path) -> None:
     """As `checked`, by what costs little: the size, and where there is no record the header."""
     if _fitting(item, output) is None:
         _check_published(item, output)
-        whole.check(output, values=False)
+        whole.check(output, item.form, values=False)
 
 
 def _fitting(item: Item, output: Path) -> dict[str, Any] | None:
@@ -69,11 +69,11 @@ def _check_published(item: Item, output: Path) -> None:
 def _found(item: Item, output: Path) -> dict[str, Any]:
     """A record for a file without one, such as one that was copied here, if it is whole."""
     _check_published(item, output)
-    whole.check(output)
+    whole.check(output, item.form)
     checksum = item.checksum
     if checksum is not None and whole.digest(output, checksum.algorithm) != checksum.value:
         raise ArtifactError(f"{output} is not the file that is published (another {checksum.algorithm})")
-    verified = ("netCDF, every compressed value", *([checksum.algorithm] if checksum else []))
+    verified = (whole.READ[item.form], *([checksum.algorithm] if checksum else []))
     received = Received(verified, whole.digest(output, "sha256"), None, None)
     if os.access(output.parent, os.W_OK):
         return write(output, "found here", received)

@@ -21,7 +21,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from podnas.artifacts import ArtifactError
-from podnas.data import earthdata, files, whole
+from podnas.data import columns, earthdata, files, whole
 from podnas.data.earthdata import Login
 from podnas.data.part import Interrupted, Part
 from podnas.data.published import Item
@@ -174,14 +174,14 @@ class Client:
         if not part.whole:
             headers = part.request() or _conditions(newer_than)
             with self._response(address, headers) as response:
-                self._store(response, part, item.text)
+                self._store(response, item, part)
         try:
             return whole.verified(item, part)
         except Damaged:
             part.discard()
             raise
 
-    def _store(self, response: requests.Response, part: Part, text: bool) -> None:
+    def _store(self, response: requests.Response, item: Item, part: Part) -> None:
         if response.status_code == 304:
             raise Unchanged
         start = part.begin(response)
@@ -189,8 +189,8 @@ class Client:
         try:
             with part.opened() as stream:
                 for chunk in self._chunks(response):
-                    if start == 0 and not text:
-                        _check_start(chunk, response)
+                    if start == 0:
+                        _check_start(chunk, item, response)
                     start += len(chunk)
                     stream.write(chunk)
         except OSError as error:
@@ -245,10 +245,11 @@ def _conditions(record: Mapping[str, Any] | None) -> dict[str, str]:
     return {name: value for name, value in named.items() if value}
 
 
-def _check_start(chunk: bytes, response: requests.Response) -> None:
-    if not (files.HDF5.startswith(chunk[:8]) or files.CLASSIC.startswith(chunk[:3])):
+def _check_start(chunk: bytes, item: Item, response: requests.Response) -> None:
+    starts = {"netCDF": files.begins, "text": columns.begins}
+    if item.form in starts and not starts[item.form](chunk):
         kind = response.headers.get("Content-Type", "no type")
-        raise Interrupted(f"it sent no netCDF file but {kind} that starts with {chunk[:24]!r}")
+        raise Interrupted(f"it sent no {item.form} file but {kind} that starts with {chunk[:24]!r}")
 
 
 def _retry_after(response: requests.Response) -> float | None:

@@ -10,10 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from podnas.artifacts import ArtifactError
-from podnas.data import files
+from podnas.data import columns, files
 from podnas.data.part import Part
-from podnas.data.published import Item
+from podnas.data.published import Form, Item
 
+READ: dict[Form, str] = {
+    "netCDF": "netCDF, every compressed value",
+    "text": "text, every number",
+    "table": "its bytes alone",
+}
 ONE_AT_A_TIME = threading.Lock()  # the netCDF library is not thread-safe
 
 
@@ -44,13 +49,11 @@ def verified(item: Item, part: Part) -> Received:
         if value != checksum.value:
             raise Damaged(f"its {checksum.algorithm} is {value}, but {checksum.value} is published")
         done.append(checksum.algorithm)
-    if item.text:
-        return Received(tuple(done), found["sha256"], part.known.get("etag"), part.known.get("last_modified"))
     try:
-        check(part.path, values=not stated)
+        check(part.path, item.form, values=not stated)
     except ArtifactError as error:
-        raise Damaged(f"it sent no whole netCDF file ({error})") from error
-    done.append("netCDF" if stated else "netCDF, every compressed value")
+        raise Damaged(f"it sent no whole {item.form} file ({error})") from error
+    done.append(item.form if stated else READ[item.form])
     return Received(tuple(done), found["sha256"], part.known.get("etag"), part.known.get("last_modified"))
 
 
@@ -60,11 +63,18 @@ def digest(path: Path, algorithm: str) -> str:
         return hashlib.file_digest(stream, algorithm).hexdigest()
 
 
-def check(path: Path, values: bool = True) -> None:
-    """Refuse a file that is no whole netCDF file; with `values`, read all compressed ones, which carry a check sum.
+def check(path: Path, form: Form, values: bool = True) -> None:
+    """Refuse a file that is not whole; of netCDF, with `values`, read all compressed ones, which carry a check sum.
 
-    ArtifactError names the file. Memory: one chunk of the file.
+    ArtifactError names the file. Memory: one chunk of a netCDF file, all of a text. A table is not read.
     """
+    if form == "text":
+        columns.read(path)
+    elif form == "netCDF":
+        _check_netcdf(path, values)
+
+
+def _check_netcdf(path: Path, values: bool) -> None:
     import netCDF4
 
     files.check(path)

