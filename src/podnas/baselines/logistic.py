@@ -37,6 +37,11 @@ class Logistic:
         last = self._last(inputs)
         return np.stack([one.predict_proba(last)[:, 1] for one in self.fitted], axis=1)
 
+    @property
+    def parameters(self) -> int:
+        """Numbers fitted, the climatology's left out."""
+        return 2 * len(self.fitted)
+
     def _last(self, inputs: Inputs) -> Array:
         anomaly: Array = inputs.values[:, -1] - self.climatology.at(inputs.centres[:, -1])
         return anomaly
@@ -64,6 +69,11 @@ class TrendClimatology:
         """Probabilities (n, leads)."""
         flat: Array = self.fitted.predict_proba(self._dates(inputs.target_centres))[:, 1]
         return flat.reshape(inputs.target_centres.shape)
+
+    @property
+    def parameters(self) -> int:
+        """Numbers fitted."""
+        return int(self.fitted.coef_.size) + 1
 
     def _dates(self, centres: Array) -> Array:
         flat = centres.ravel()

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from podnas.figures import style
 
 LOOKS = {
+    "trend": ("climatology, trend", style.SKY, "v"),
     "plain": ("plain network", style.GREY, "x"),
     "best": ("best model", style.ORANGE, "s"),
     "top_k": ("top-k", style.GREEN, "D"),
@@ -43,7 +44,7 @@ def draw(found: Mapping[str, Any]) -> Figure:
 def _skill(axes: Axes, leads: Mapping[str, Any]) -> None:
     for place, (name, (label, color, marker)) in enumerate(LOOKS.items()):
         scores = [one["brier_skill_reference"] for one in leads[name]]
-        x = np.arange(1, len(scores) + 1) + (place - 2) * SHIFT
+        x = np.arange(1, len(scores) + 1) + (place - (len(LOOKS) - 1) / 2) * SHIFT
         axes.vlines(x, [one["low"] for one in scores], [one["high"] for one in scores], color=color, linewidth=0.8)
         axes.plot(x, [one["value"] for one in scores], marker, color=color, markersize=2.6, label=label)
     axes.axhline(0, color=LOGISTIC[1], linewidth=0.8)

@@ -184,7 +184,8 @@ def _check_classes(outcome: Array, number: int, count: int) -> None:
     if alike:
         raise ValueError(
             f"of {outcome.shape[1]} outcomes, {alike} are all alike in the {len(outcome)} windows fitted on without "
-            f"block {number + 1} of {count}; no class can be learned: take a longer training period, or another threshold"
+            f"block {number + 1} of {count}; no class can be learned: take a longer training period, or another "
+            "threshold"
         )
 
 
