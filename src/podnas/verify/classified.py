@@ -29,8 +29,8 @@ def summary(
 ) -> dict[str, Any]:
     """All numbers of one event; chances: of each method (n, leads), one of them LOGISTIC; base: base rates (n, leads).
 
-    costs: of each method, inference_seconds, parameters, models, fit_seconds, held_cross_entropy. Raises ValueError where
-    a lead has one class.
+    costs: of each method, inference_seconds, parameters, models, fit_seconds, held_cross_entropy. Raises ValueError
+    where a lead has one class.
     """
     leads = range(outcome.shape[1])
     by_lead = {
