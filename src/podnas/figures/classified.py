@@ -22,6 +22,7 @@ LOOKS = {
 LOGISTIC = ("logistic damped persistence", style.BLUE)
 SHIFT = 0.13  # between intervals of one lead
 SHOWN_LEAD = 4
+LEAST_SKILL, LEGEND_SKILL = -1.3, 0.75  # what is lower is cut off; room for the legend above all intervals
 
 
 @style.journal
@@ -49,7 +50,10 @@ def _skill(axes: Axes, leads: Mapping[str, Any]) -> None:
         axes.plot(x, [one["value"] for one in scores], marker, color=color, markersize=2.6, label=label)
     axes.axhline(0, color=LOGISTIC[1], linewidth=0.8)
     axes.set(xlabel="lead (weeks)", ylabel="against logistic persistence", xticks=range(1, len(scores) + 1))
-    axes.legend(loc="lower right", fontsize=5.5, ncols=2)
+    every = [one["brier_skill_reference"] for name in LOOKS for one in leads[name]]
+    lowest, highest = min(one["low"] for one in every), max(0.0, *(one["high"] for one in every))
+    axes.set_ylim(max(LEAST_SKILL, lowest - 0.05), highest + LEGEND_SKILL)
+    axes.legend(loc="upper right", fontsize=5.5, ncols=2)
 
 
 def _reliability(axes: Axes, leads: Mapping[str, Any], lead: int) -> None:
