@@ -64,7 +64,7 @@ def _reliability(axes: Axes, leads: Mapping[str, Any], lead: int) -> None:
         forecast, observed = ([one[key] for one in bins] for key in ("forecast", "observed"))
         axes.plot(forecast, observed, color=color, marker="o", markersize=2.5, label=label)
     axes.set(xlabel="probability forecast", ylabel="share that came", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
-    axes.legend(loc="upper left", fontsize=6)
+    axes.legend(loc="upper left", fontsize=5.5)
 
 
 def _value(axes: Axes, leads: Mapping[str, Any], lead: int) -> None:
