@@ -1,4 +1,4 @@
-"""config/README.md: a table of every configuration key, made from the models in config.py."""
+"""config/README.md: a table of every configuration key, made from the models in config/."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from podnas.config import ExperimentConfig
 INTRODUCTION = """\
 # Configuration
 
-*Generated from `config.py` and `cluster/site.py` in `src/podnas/` by `make generate`; a test fails where they differ.*
+*Generated from `config/` and `cluster/site.py` in `src/podnas/` by `make generate`; a test fails where they differ.*
 
 `config.yaml` is the default experiment. A file in `experiments/` is laid over it: it names only what it changes, and a
 list replaces the whole list. Everything is validated before the first job starts, and an unknown key is an error.

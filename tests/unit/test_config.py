@@ -139,7 +139,7 @@ def test_merge_replaces_lists_and_joins_sections(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["config/schema.json", "config/README.md"])
 def test_committed_file_agrees_with_the_code(key: str) -> None:
     made = {"config/schema.json": config.schema, "config/README.md": reference.text}[key]()
-    assert (ROOT / key).read_text(encoding="utf-8") == made, f"{key} differs from src/podnas/config.py: `make generate`"
+    assert (ROOT / key).read_text(encoding="utf-8") == made, f"{key} differs from src/podnas/config/: `make generate`"
 
 
 def test_every_key_is_described_and_stands_in_the_reference() -> None:

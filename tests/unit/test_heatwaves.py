@@ -193,8 +193,8 @@ def merged(folder: Path, experiment: str, changes: dict) -> configuration.Experi
 
 
 def test_a_region_that_is_not_there_is_refused(tmp_path):
-    assert merged(tmp_path, "heatwaves", {}).heatwave_region().name == "whole_region"
-    with pytest.raises(ValueError, match=r"heatwaves\.region is nowhere"):
+    assert merged(tmp_path, "heatwaves", {}).verify.region("whole_region").label == "Whole region"
+    with pytest.raises(ValueError, match=r"nowhere is none of verify\.regions"):
         merged(tmp_path, "heatwaves", {"heatwaves": {"region": "nowhere"}})
     with pytest.raises(ValueError, match="percentile"):
         merged(tmp_path, "heatwaves", {"heatwaves": {"percentile": 100}})

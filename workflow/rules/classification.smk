@@ -1,4 +1,4 @@
-"""Warm and cold weeks or heatwaves as a classification, where that is asked for: the fusion study's networks and ensembles."""
+"""Warm and cold weeks or heatwaves as a classification, where asked for: the fusion study's networks and ensembles."""
 
 CLASSIFIED = EXPERIMENT.classification
 
@@ -19,7 +19,7 @@ if HEATWAVES:
             mem_mb=memory,
             runtime=minutes,
         params:
-            region=EXPERIMENT.heatwave_region().model_dump(mode="json"),
+            region=EXPERIMENT.verify.region(CLASSIFIED.heatwaves.region).model_dump(mode="json"),
             code=code("regional"),
         script:
             "../scripts/regional.py"
@@ -83,7 +83,7 @@ if CLASSIFIED is not None:
             stamp={
                 **stamp(CLASSIFIED.protocol),
                 "coefficients": (
-                    f"none, the area mean of {EXPERIMENT.heatwave_region().label}"
+                    f"none, the area mean of {EXPERIMENT.verify.region(CLASSIFIED.heatwaves.region).label}"
                     if HEATWAVES
                     else "none, the index itself"
                 ),

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -74,13 +75,7 @@ def main(
 
     blocks = [block(one, test, harmonics, all_that_came(one.fit.inputs)) for one in folds]
     trained = classifiers.train(plan, blocks, folder, report)
-    found = [made for made in trained[1:] if made.error is None]
-    if len(found) < 2 or trained[0].error is not None:
-        failed = next(made.error for made in trained if made.error is not None)
-        raise ValueError(
-            f"{len(found)} of {config.trials} networks have finished, the first other: {failed}; raise "
-            "classification.trials, or set another classification.seed"
-        )
+    found = finished(trained)
     arrays, told = {}, {}
     for place, event in enumerate(labels.names):
         outcome = np.concatenate([came(one.validate.inputs, event) for one in folds])
@@ -91,24 +86,34 @@ def main(
         told[event] = about
     arrays["base"] = all_that_came(whole.inputs).mean(axis=0).T  # (events, leads)
     apart.keep(outputs[0], {"windows": len(test)}, arrays)
-    finished = [one["trial"] for one, made in zip(plan[1:], trained[1:], strict=True) if made.error is None]
-    artifacts.write_json(
-        outputs[1],
-        {
-            "trials": [
-                {
-                    **{key: one[key] for key in ("trial", "point")},
-                    **{key: getattr(made, key) for key in ("epochs", "fit_seconds", "parameters", "error")},
-                }
-                for one, made in zip(plan, trained, strict=True)
-            ],
-            "finished": finished,
-            "blocks": len(folds),
-            "fitted_windows": round(np.mean([len(one.fit.inputs) for one in folds])),
-            "held_windows": sum(len(one.validate.inputs) for one in folds),
-            "costs": told,
-        },
-    )
+    artifacts.write_json(outputs[1], {**record(plan, trained, folds), "costs": told})
+
+
+def finished(trained: Sequence[Trained]) -> list[Trained]:
+    """The networks drawn whose logits are finite; ValueError where these are fewer than two, or the plain one's not."""
+    found = [made for made in trained[1:] if made.error is None]
+    if len(found) < 2 or trained[0].error is not None:
+        failed = next(made.error for made in trained if made.error is not None)
+        raise ValueError(
+            f"{len(found)} of {len(trained) - 1} networks have finished, the first other: {failed}; raise "
+            "classification.trials, or set another classification.seed"
+        )
+    return found
+
+
+def record(plan: Sequence[Plan], trained: Sequence[Trained], folds: Sequence[Fold]) -> dict[str, Any]:
+    """What was drawn, what it took, and on how many windows; the plain network is trial -1."""
+    took = ("epochs", "fit_seconds", "parameters", "error")
+    return {
+        "trials": [
+            {"trial": one["trial"], "point": one["point"], **{key: getattr(made, key) for key in took}}
+            for one, made in zip(plan, trained, strict=True)
+        ],
+        "finished": [one["trial"] for one, made in zip(plan[1:], trained[1:], strict=True) if made.error is None],
+        "blocks": len(folds),
+        "fitted_windows": round(np.mean([len(one.fit.inputs) for one in folds])),
+        "held_windows": sum(len(one.validate.inputs) for one in folds),
+    }
 
 
 def block(fold: Fold, test: Inputs, harmonics: int, outcome: Array) -> Block:

@@ -13,11 +13,9 @@ import xarray as xr
 from podnas import artifacts, provenance, windows
 from podnas.baselines.gaussian import Gaussian
 from podnas.config import BaselinesConfig, OutlookConfig, TrainingConfig, WindowsConfig
-from podnas.ensemble import pooled, select
+from podnas.ensemble import calibrated, select
 from podnas.ensemble.members import Gaussians
-from podnas.networks import engines, pool
-from podnas.networks.planned import Plan
-from podnas.networks.population import State
+from podnas.networks import candidates, engines
 from podnas.networks.recipe import Recipe
 from podnas.progress import Progress
 from podnas.windows import Array
@@ -47,25 +45,27 @@ def main(
     simple = {name: Gaussian(name, baselines, window).fit(whole) for name in BASELINES}
     recipe = Recipe(training, window, config.epochs, keep_best=False)
     points = select.top_k(artifacts.read_table(trials), config.architectures)
-    identity = {"code": code, "data": windows.content_hash(whole), **provenance.versions(*LEARNING)}
-    plan = pool.plans(points, recipe, config.seed, identity)
+    plan = candidates.plans(points, recipe, config.seed, whole, {"code": code, **provenance.versions(*LEARNING)})
     progress = Progress(f"networks of {dataset.attrs['protocol']}", len(plan))
 
-    def report(one: Plan, state: State) -> None:
-        progress.step(f"trial {one['trial']}, block {one['block']}: {state.epochs} epochs", shown=one["block"] == 0)
+    def report(one: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+        text = f"trial {one['trial']}, block {one['block']}: validation NLL {result['validation_nll']:.3f}"
+        progress.step(text, shown=one["block"] == 0)
 
-    found = pool.candidates(plan, whole, given, folder, engines.named("kernels"), workers, report)
+    results = candidates.train(plan, whole, given, folder, engines.named("kernels"), workers, report)
+    networks = {name: values.astype(np.float64) for name, values in candidates.stacked(plan, results).items()}
     truth = np.concatenate([held.validate.targets for held in windows.folds(whole, window)])
     held = Gaussians(
-        [*LINEAR, *(one.name for one in found)],
-        [*(truth - simple[name].errors for name in LINEAR), *(one.held[0] for one in found)],
-        [*(np.broadcast_to(simple[name].sigma, truth.shape) for name in LINEAR), *(one.held[1] for one in found)],
+        [*LINEAR, *(f"network {row['trial']}" for row in points)],
+        [*(truth - simple[name].errors for name in LINEAR), *networks["held_mean"]],
+        [*(np.broadcast_to(simple[name].sigma, truth.shape) for name in LINEAR), *networks["held_sigma"]],
         truth,
     )
-    chosen = pooled.fit(held, config.members)
+    chosen = calibrated.fit(held, config.members)
     means = {name: one.predict(given) for name, one in simple.items()}
     made = [[(means[name], np.broadcast_to(simple[name].sigma, means[name].shape))] for name in LINEAR]
-    mixture, numbers = chosen.mixture([*made, *(one.made for one in found)])
+    own = [list(zip(*parts, strict=True)) for parts in zip(networks["mean"], networks["sigma"], strict=True)]
+    mixture, numbers = chosen.mixture([*made, *own])
     names = [chosen.names[number] for number in numbers]
     scale = standard.scale
     forecasts = xr.Dataset(
@@ -106,7 +106,7 @@ def main(
     artifacts.write_json(outputs[1], about | ({"held_out": held_out(held, chosen, scale)} if told else {}))
 
 
-def held_out(held: Gaussians, chosen: pooled.Pool, scale: Array) -> Mapping[str, Any]:
+def held_out(held: Gaussians, chosen: calibrated.Calibrated, scale: Array) -> Mapping[str, Any]:
     """What held-out blocks say of each candidate, in the units of the index."""
     return {
         "windows": len(held.truth),

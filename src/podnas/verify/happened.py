@@ -32,7 +32,7 @@ class Happened(Protocol):
 class WarmAndCold:
     """Weeks of Niño 3.4 by CPC's anomaly."""
 
-    names = EVENTS
+    names: tuple[str, ...] = EVENTS
 
     def __init__(self, table: pd.DataFrame, threshold: float) -> None:
         """table: as `data/nino.py` reads it; threshold in degree_Celsius."""

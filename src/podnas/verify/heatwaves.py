@@ -17,7 +17,7 @@ EVENTS = ("heatwave",)
 class Heatwaves:
     """Which of the weeks of a series belong to a heatwave."""
 
-    names = EVENTS
+    names: tuple[str, ...] = EVENTS
 
     def __init__(self, config: HeatwavesConfig, training: xr.Dataset, weeks: xr.Dataset | None = None) -> None:
         """training: windows, whose series alone gives the thresholds; weeks: coefficients of the weeks to look at.

@@ -16,7 +16,7 @@ from podnas.windows import Array
 
 
 @dataclass(frozen=True)
-class Pool:
+class Calibrated:
     """What the held-out blocks say of all candidates."""
 
     names: tuple[str, ...]
@@ -42,7 +42,7 @@ class Pool:
         return mixed.scaled(self.factor), list(numbers)
 
 
-def fit(held: Gaussians, distinct: int) -> Pool:
+def fit(held: Gaussians, distinct: int) -> Calibrated:
     """Choose and calibrate; held: forecasts of the validation windows (n, leads, modes) by all candidates."""
     scales = calibrate.member_factors(held)
     scaled = held.scaled(scales)
@@ -50,4 +50,4 @@ def fit(held: Gaussians, distinct: int) -> Pool:
     chosen = greedy.greedy(criterion, distinct)
     mixture = Mixture(np.stack(list(scaled.means)), np.stack(list(scaled.sigmas)), chosen.weights)
     factor = calibrate.factor(mixture, held.truth, "modes")
-    return Pool(tuple(held.names), scales, chosen.weights, factor, criterion.singles(), chosen.losses)
+    return Calibrated(tuple(held.names), scales, chosen.weights, factor, criterion.singles(), chosen.losses)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from podnas.ensemble import pooled
+from podnas.ensemble import calibrated
 from podnas.ensemble.members import Gaussians
 from podnas.verify import spread
 
@@ -20,7 +20,7 @@ def candidates(seed: int, count: int = 600) -> Gaussians:
 
 
 def test_the_mixture_is_calibrated_on_other_windows():
-    found = pooled.fit(candidates(0), 3)
+    found = calibrated.fit(candidates(0), 3)
     assert found.weights[2] < 0.05
     assert found.weights.sum() == pytest.approx(1)
     others = candidates(1)
@@ -33,7 +33,7 @@ def test_the_mixture_is_calibrated_on_other_windows():
 
 def test_several_forecasts_of_one_candidate_share_its_weight():
     held = candidates(0)
-    found = pooled.fit(held, 2)
+    found = calibrated.fit(held, 2)
     made = [[(mean, sigma)] * (3 if name == "one" else 1) for name, mean, sigma in zip(
         held.names, held.means, held.sigmas, strict=True
     )]  # fmt: skip
