@@ -251,7 +251,8 @@ class ExperimentConfig(Section):
     @model_validator(mode="after")
     def _an_index_has_one_study(self) -> ExperimentConfig:
         given = [name for name in ("outlook", "classification") if getattr(self, name) is not None]
-        regional, index = self.classification and self.classification.heatwaves, self.source.kind == INDEX
+        regional = self.classification.heatwaves if self.classification is not None else None
+        index = self.source.kind == INDEX
         if len(given) != (index or regional is not None) or (regional and index):
             raise ValueError(
                 f"source.kind is {self.source.kind} and sections of an index are there: {', '.join(given) or 'none'}; "
