@@ -1,4 +1,4 @@
-"""Stage: classifiers of warm and cold weeks, from a made-up index to the table and the figure."""
+"""Stage: classifiers, from a made-up index or field to the table and the figure."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 from matplotlib import image
 
-from podnas import artifacts
-from podnas.config import ClassificationConfig, ProtocolConfig, WindowsConfig
+from podnas import artifacts, windows
+from podnas.config import ClassificationConfig, HeatwavesConfig, ProtocolConfig, RegionConfig, WindowsConfig
 from podnas.networks import apart, classifier
 from tests import index
 from tests.adaptors import adaptor
@@ -43,56 +44,98 @@ STAMP = {
 }
 
 
-def classify(folder: Path) -> None:
+HEATWAVES = HeatwavesConfig(region="box", percentile=80, window_weeks=4, least_weeks=2)
+BOX = RegionConfig(name="box", lat=(0, 10), lon=(0, 10), label="Box")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classifier, "CHOICES", SMALL)
+        patch.setattr(classifier, "PLAIN", {**{name: one[0] for name, one in SMALL.items()}, "loss": "cross"})
+        yield
+
+
+def cut(folder: Path) -> None:
+    days = artifacts.read_coefficients(folder / "coefficients.nc").time.values.astype("datetime64[D]").astype(str)
+    ends = {"train_first": days[0], "train_last": days[TRAINED - 1], "test_first": days[TRAINED], "test_last": days[-1]}
+    adaptor("windows").main(
+        folder / "coefficients.nc",
+        folder / "train.nc",
+        folder / "inputs.nc",
+        folder / "targets.nc",
+        ProtocolConfig.model_validate({"name": "record", **ends}),
+        WINDOW,
+    )
+
+
+def classify(folder: Path, config: ClassificationConfig, table: Path | None) -> None:
     adaptor("classify").main(
         folder / "train.nc",
         folder / "inputs.nc",
-        folder / "table.parquet",
+        table,
         (folder / "chances.npz", folder / "trials.json"),
         folder / "networks",
-        CONFIG,
+        config,
         WINDOW,
         1,
         "code",
     )
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("classified")
-    committed = index.write_table(made / "committed.csv", index.table(WEEKS))
-    adaptor("index").main(committed, made / "coefficients.nc", made / "table.parquet", False)
-    days = artifacts.read_coefficients(made / "coefficients.nc").time.values.astype("datetime64[D]").astype(str)
-    ends = {"train_first": days[0], "train_last": days[TRAINED - 1], "test_first": days[TRAINED], "test_last": days[-1]}
-    adaptor("windows").main(
-        made / "coefficients.nc",
-        made / "train.nc",
-        made / "inputs.nc",
-        made / "targets.nc",
-        ProtocolConfig.model_validate({"name": "record", **ends}),
-        WINDOW,
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classifier, "CHOICES", SMALL)
-        patch.setattr(classifier, "PLAIN", {**{name: one[0] for name, one in SMALL.items()}, "loss": "cross"})
-        classify(made)
-        before = {path.name: path.stat().st_mtime_ns for path in (made / "networks").iterdir()}
-        (made / "networks" / "trial_+001.npz").unlink()
-        classify(made)
-    after = {path.name: path.stat().st_mtime_ns for path in (made / "networks").iterdir()}
-    assert [name for name in before if before[name] != after[name]] == ["trial_+001.npz"]
+def score(folder: Path, config: ClassificationConfig, table: Path | None, weeks: Path | None) -> None:
     adaptor("classified_score").main(
-        made / "chances.npz",
-        made / "trials.json",
-        made / "train.nc",
-        made / "targets.nc",
-        made / "table.parquet",
-        (made / "classified.json", made / "classified.md", made / "classified.html"),
-        made / "ledger.jsonl",
-        0.5,
+        folder / "chances.npz",
+        folder / "trials.json",
+        folder / "train.nc",
+        folder / "targets.nc",
+        table,
+        weeks,
+        (folder / "classified.json", folder / "classified.md", folder / "classified.html"),
+        folder / "ledger.jsonl",
+        config,
         STAMP,
         "made up",
     )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("classified")
+    committed, table = index.write_table(made / "committed.csv", index.table(WEEKS)), made / "table.parquet"
+    adaptor("index").main(committed, made / "coefficients.nc", table, False)
+    cut(made)
+    classify(made, CONFIG, table)
+    before = {path.name: path.stat().st_mtime_ns for path in (made / "networks").iterdir()}
+    (made / "networks" / "trial_+001.npz").unlink()
+    classify(made, CONFIG, table)
+    after = {path.name: path.stat().st_mtime_ns for path in (made / "networks").iterdir()}
+    assert [name for name in before if before[name] != after[name]] == ["trial_+001.npz"]
+    score(made, CONFIG, table, None)
+    return made
+
+
+@pytest.fixture(scope="module")
+def regional(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four cells about the made-up index."""
+    made = tmp_path_factory.mktemp("regional")
+    sst = index.table(WEEKS).sst.to_numpy()[:, None, None] + np.array([[0.0, 1.0], [-1.0, 0.0]])
+    times = np.datetime64("1981-08-30", "ns") + windows.WEEK * np.arange(WEEKS)
+    field = xr.Dataset(
+        {
+            "sst": (("time", "lat", "lon"), sst.astype(np.float32), {"units": "degree_Celsius"}),
+            "cell_area": (("lat", "lon"), np.ones((2, 2)), {"units": "m2"}),
+            "segment": ("time", np.zeros(WEEKS, int)),
+        },
+        {"time": times, "lat": [1.0, 2.0], "lon": [1.0, 2.0]},
+        {"data_kind": "made up"},
+    )
+    artifacts.write_field(made / "field.nc", field)
+    adaptor("regional").main(made / "field.nc", made / "coefficients.nc", BOX)
+    cut(made)
+    config = CONFIG.model_copy(update={"heatwaves": HEATWAVES})
+    classify(made, config, None)
+    score(made, config, None, made / "coefficients.nc")
     return made
 
 
@@ -101,9 +144,10 @@ def test_every_method_has_chances_and_costs(folder):
     found = artifacts.read_json(folder / "classified.json")
     for event in ("warm", "cold"):
         table = found["events"][event]["table"]
-        assert set(table) == {"plain", "best", "top_k", "caruana", "gradient", "logistic"}
+        assert set(table) == {"plain", "best", "top_k", "caruana", "gradient", "logistic", "trend"}
         assert table["best"]["models"] == 1
         assert table["top_k"]["models"] == 2
+        assert table["trend"]["parameters"] == 4
         assert table["top_k"]["parameters"] > table["best"]["parameters"]
         for name in table:
             chance = arrays[f"{event}_{name}"]
@@ -134,3 +178,39 @@ def test_page_figure_and_ledger_are_made(folder):
     picture = image.imread(folder / "classified.png")
     assert picture.shape[1] == 1420
     assert picture[..., :3].std() > 0.05
+
+
+def test_heatwaves_are_classified_from_a_field(regional):
+    arrays = apart.kept(regional / "chances.npz")[1]
+    found = artifacts.read_json(regional / "classified.json")
+    one = found["events"]["heatwave"]
+    # the last window ends with a week that nothing after it tells of
+    assert len(arrays["heatwave_trend"]) == WEEKS - TRAINED - 10
+    assert one["windows"] == WEEKS - TRAINED - 11
+    assert one["table"]["logistic"]["auc"] > 0.7
+    page = (regional / "classified.md").read_text()
+    assert "above the 80th percentile of the training weeks within 4 weeks" in page
+    assert f"base rate {one['base_rate_test']:.3f} (training {one['base_rate_train']:.3f})" in page
+    trials = artifacts.read_json(regional / "trials.json")
+    assert trials["blocks"] == 3
+    assert trials["held_windows"] == sum(TRAINED * (n + 1) // 3 - TRAINED * n // 3 - 10 for n in range(3)) - 1
+    adaptor("figure_classified").main(regional / "classified.json", regional / "classified.png")
+    assert image.imread(regional / "classified.png").shape[1] == 1420
+
+
+def test_scores_of_heatwaves_can_be_recomputed(regional):
+    arrays = apart.kept(regional / "chances.npz")[1]
+    mean = index.table(WEEKS).sst.to_numpy()
+    times = np.datetime64("1981-08-30", "ns") + windows.WEEK * np.arange(WEEKS) + windows.HALF_WEEK
+    day = ((times - np.datetime64("2000-01-01")) / np.timedelta64(1, "D")) % 365.2425
+    gap = np.abs(day[:, None] - day[None, :TRAINED])
+    near = np.minimum(gap, 365.2425 - gap) <= 31.5
+    above = mean > np.array([np.percentile(mean[:TRAINED][row], 80) for row in near])
+    beside = np.r_[above[1:], False] | np.r_[False, above[:-1]]
+    rows = TRAINED + 7 + np.arange(WEEKS - TRAINED - 11)[:, None] + np.arange(1, 4)
+    brier = ((arrays["heatwave_best"][:-1] - (above & beside)[rows]) ** 2).mean()
+    found = artifacts.read_json(regional / "classified.json")["events"]["heatwave"]
+    assert found["table"]["best"]["brier"] == pytest.approx(brier)
+    assert found["base_rate_train"] == pytest.approx(
+        np.mean((above & beside)[8 + np.arange(TRAINED - 11)[:, None] + np.arange(3)])
+    )

@@ -18,7 +18,8 @@ JUDGED = ROOT / "config" / "experiments" / "judged.yaml"
 TABULAR = tuple(ROOT / "config" / "experiments" / f"{name}.yaml" for name in ("uci", "uci_full"))
 OUTLOOK = ROOT / "config" / "experiments" / "outlook.yaml"
 AUTODEUQ = [ROOT / "config" / "experiments" / f"autodeuq_{name}.yaml" for name in ("sst", "indian_ocean")]
-EVENTS = ROOT / "config" / "experiments" / "events.yaml"
+EVENTS, HEATWAVES = (ROOT / "config" / "experiments" / f"{name}.yaml" for name in ("events", "heatwaves"))
+ALONE = (LABORATORY, JUDGED, OUTLOOK, EVENTS, HEATWAVES, *AUTODEUQ, *TABULAR)  # studies with plans of their own
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,14 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     "experiment",
-    [None, *(file for file in EXPERIMENTS if file not in (LABORATORY, JUDGED, OUTLOOK, EVENTS, *AUTODEUQ, *TABULAR))],
+    [
+        None,
+        *(
+            file
+            for file in EXPERIMENTS
+            if file not in (LABORATORY, JUDGED, OUTLOOK, EVENTS, HEATWAVES, *AUTODEUQ, *TABULAR)
+        ),
+    ],
     ids=lambda file: file.stem if file else "default",
 )
 def test_every_experiment_plans_its_jobs(fresh, experiment):
@@ -123,6 +131,20 @@ def test_events_plan_their_table(fresh):
         assert f"rule {rule}:" in planned
     for rule in ("score", "scorecard", "search", "baselines", "outlook"):
         assert f"rule {rule}:" not in planned
+
+
+def test_heatwaves_plan_their_table_from_the_field(fresh):
+    done = snakemake(fresh, "-n", "--configfile", str(HEATWAVES))
+    if done.returncode and "set PODNAS_DATA" in done.stdout:
+        pytest.skip("real data not found: set PODNAS_DATA")
+    assert done.returncode == 0, done.stdout[-3000:]
+    for rule in ("field", "regional", "windows", "classify", "classified_score", "figure_classified"):
+        assert f"rule {rule}:" in done.stdout
+    for rule in ("index", "pod", "score", "scorecard", "search", "baselines"):
+        assert f"rule {rule}:" not in done.stdout
+    # what networks learn from is asked of no week after their training
+    inputs = [line for line in done.stdout.splitlines() if line.strip().startswith("input:")]
+    assert sum("regional/coefficients.nc" in line for line in inputs) == 2  # windows and the score
 
 
 def test_the_slurm_profile_works_as_typed_where_no_slurm_is_installed(fresh, tmp_path):

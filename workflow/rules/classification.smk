@@ -1,14 +1,40 @@
-"""Warm and cold weeks as a classification, where that is asked for: the fusion study's networks and ensembles."""
+"""Warm and cold weeks or heatwaves as a classification, where asked for: the fusion study's networks and ensembles."""
 
 CLASSIFIED = EXPERIMENT.classification
 
+if HEATWAVES:
+
+    rule regional:
+        input:
+            field=f"{RESULTS}/field/field.nc",
+        output:
+            coefficients=COEFFICIENTS,
+        log:
+            f"{RESULTS}/logs/regional.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/regional.tsv"
+        conda:
+            "../../envs/podnas.yaml"
+        resources:
+            mem_mb=memory,
+            runtime=minutes,
+        params:
+            region=EXPERIMENT.verify.region(CLASSIFIED.heatwaves.region).model_dump(mode="json"),
+            code=code("regional"),
+        script:
+            "../scripts/regional.py"
+
+
 if CLASSIFIED is not None:
+    # what tells which events came: training weeks alone in the first rule, all weeks in the second
+    INDEX_TABLE = {} if HEATWAVES else {"table": f"{RESULTS}/index/table.parquet"}
+    TOLD_BY = {"weeks": COEFFICIENTS} if HEATWAVES else INDEX_TABLE
 
     rule classify:
         input:
+            **INDEX_TABLE,
             train=f"{RESULTS}/windows/{CLASSIFIED.protocol}/train.nc",
             test_inputs=f"{RESULTS}/windows/{CLASSIFIED.protocol}/test_inputs.nc",
-            table=f"{RESULTS}/index/table.parquet",
         output:
             chances=f"{RESULTS}/classified/chances.npz",
             trials=f"{RESULTS}/classified/trials.json",
@@ -33,11 +59,11 @@ if CLASSIFIED is not None:
 
     rule classified_score:
         input:
+            **TOLD_BY,
             chances=f"{RESULTS}/classified/chances.npz",
             trials=f"{RESULTS}/classified/trials.json",
             train=f"{RESULTS}/windows/{CLASSIFIED.protocol}/train.nc",
             test_targets=f"{RESULTS}/windows/{CLASSIFIED.protocol}/test_targets.nc",
-            table=f"{RESULTS}/index/table.parquet",
         output:
             json=f"{RESULTS}/classified.json",
             page=f"{RESULTS}/classified.md",
@@ -53,10 +79,14 @@ if CLASSIFIED is not None:
             runtime=minutes,
         params:
             ledger=f"{RESULTS}/ledger.jsonl",
-            threshold=CLASSIFIED.threshold,
+            config=section("classification", "threshold", "heatwaves"),
             stamp={
                 **stamp(CLASSIFIED.protocol),
-                "coefficients": "none, the index itself",
+                "coefficients": (
+                    f"none, the area mean of {EXPERIMENT.verify.region(CLASSIFIED.heatwaves.region).label}"
+                    if HEATWAVES
+                    else "none, the index itself"
+                ),
                 "seeds": f"networks {CLASSIFIED.seed}",
             },
             title=EXPERIMENT.title,

@@ -25,6 +25,9 @@ BASIS = f"{RESULTS}/{'released' if RELEASED else 'reduction'}/basis.nc"
 COEFFICIENTS = f"{RESULTS}/{'released' if RELEASED else 'reduction'}/coefficients.nc"
 if EXPERIMENT.source.kind == podnas_config.INDEX:
     COEFFICIENTS = f"{RESULTS}/index/coefficients.nc"
+HEATWAVES = EXPERIMENT.classification is not None and EXPERIMENT.classification.heatwaves is not None
+if HEATWAVES:
+    COEFFICIENTS = f"{RESULTS}/regional/coefficients.nc"
 MANUAL = [f"lstm_{units}" for units in EXPERIMENT.baselines.lstm_units]
 SYSTEMS = EXPERIMENT.system_names()
 ENSEMBLES = [f"{system}_ensemble" for system in SYSTEMS]

@@ -1,4 +1,4 @@
-"""Rule `classified_score`: chances of warm and cold weeks and test targets in, their table as JSON and text out.
+"""Rule `classified_score`: chances of events and the weeks of test targets in, their table as JSON and text out.
 
 Test targets are read, and each reading is entered in the ledger.
 """
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from podnas import artifacts, provenance, windows
+from podnas.config import ClassificationConfig
 from podnas.networks import apart
-from podnas.verify import classified, ledger, page
-from podnas.verify.nino import EVENTS, Cpc
+from podnas.verify import classified, happened, ledger, page
 
 
 def main(
@@ -21,27 +21,35 @@ def main(
     trials: Path,
     train: Path,
     test_targets: Path,
-    table: Path,
+    table: Path | None,
+    weeks: Path | None,
     outputs: tuple[Path, Path, Path],
     ledger_file: Path,
-    threshold: float,
+    config: ClassificationConfig,
     stamp: Mapping[str, Any],
     title: str,
 ) -> None:
     made, about = apart.kept(chances)[1], artifacts.read_json(trials)
     training = artifacts.read_windows(train, artifacts.TRAINING)
     targets = artifacts.read_windows(test_targets, artifacts.TARGETS)
-    came = Cpc(artifacts.read_table(table)).events(targets.valid_time.values, threshold)
+    labels = happened.outcomes(
+        config, training, table and artifacts.read_table(table), weeks and artifacts.read_coefficients(weeks)
+    )
+    starts = targets.valid_time.values
+    known = labels.known(starts)
+    came = labels.events(starts[known])
     found = {}
-    for place, event in enumerate(EVENTS):
-        mine = {name: made[f"{event}_{name}"] for name in classified.ROWS}
+    for place, event in enumerate(labels.names):
+        mine = {name: made[f"{event}_{name}"][known] for name in classified.ROWS}
         base = np.broadcast_to(made["base"][place], came[event].shape)
         found[event] = classified.summary(mine, came[event], base, about["costs"][event])
     told = {key: str(value) for key, value in windows.stamped(stamp, training, targets).items()}
     whole = {
         "stamp": told,
-        "search": f"{len(about['trials']) - 1} networks drawn, {len(about['finished'])} finished; fitted on "
-        f"{about['fitted_windows']} windows, chosen and calibrated on {about['validation_windows']} of the last block.",
+        "definition": labels.definition(),
+        "search": f"{len(about['trials']) - 1} networks drawn, {len(about['finished'])} finished, each fitted without "
+        f"each of {about['blocks']} blocks of the training weeks ({about['fitted_windows']} windows a fit on average), "
+        f"chosen and calibrated on the {about['held_windows']} windows of these blocks.",
         "events": found,
     }
     artifacts.write_json(outputs[0], whole)
@@ -60,7 +68,7 @@ def main(
                 "brier_test": one["brier"],
                 "auc_test": one["auc"],
             }
-            for event in EVENTS
+            for event in labels.names
             for name, one in found[event]["table"].items()
         ],
     )
@@ -74,10 +82,11 @@ if __name__ == "__main__":
             Path(given.trials),
             Path(given.train),
             Path(given.test_targets),
-            Path(given.table),
+            Path(given.table) if given.get("table") else None,
+            Path(given.weeks) if given.get("weeks") else None,
             (Path(snakemake.output.json), Path(snakemake.output.page), Path(snakemake.output.html)),
             Path(snakemake.params.ledger),
-            snakemake.params.threshold,
+            ClassificationConfig.model_validate(snakemake.params.config),
             snakemake.params.stamp,
             snakemake.params.title,
         )

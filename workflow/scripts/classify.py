@@ -5,25 +5,27 @@ weeks fitted on.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from podnas import artifacts, provenance, windows
 from podnas.baselines.climatology import Climatology
-from podnas.baselines.logistic import Logistic
+from podnas.baselines.logistic import Logistic, TrendClimatology
 from podnas.config import ClassificationConfig, WindowsConfig
 from podnas.ensemble import votes
 from podnas.ensemble.members import Events
 from podnas.networks import apart, classifier, classifiers
 from podnas.networks import train as keras_engine
-from podnas.networks.classifier import Trained
+from podnas.networks.classifier import Block, Trained
 from podnas.networks.classifiers import Plan
 from podnas.progress import Progress
-from podnas.verify.classified import LOGISTIC, PLAIN
-from podnas.verify.nino import EVENTS, Cpc
-from podnas.windows import HALF_WEEK, Array
+from podnas.verify import happened, occurrence
+from podnas.verify.classified import LOGISTIC, PLAIN, TREND
+from podnas.windows import HALF_WEEK, Array, Fold, Inputs, Training
 
 LEARNING = ("tensorflow-cpu", "keras", "numpy", "configspace")
 
@@ -31,7 +33,7 @@ LEARNING = ("tensorflow-cpu", "keras", "numpy", "configspace")
 def main(
     train: Path,
     test_inputs: Path,
-    table: Path,
+    table: Path | None,
     outputs: tuple[Path, Path],
     folder: Path,
     config: ClassificationConfig,
@@ -40,95 +42,141 @@ def main(
     code: str,
 ) -> None:
     dataset = artifacts.read_windows(train, artifacts.TRAINING)
-    whole, standard = windows.training(dataset), windows.scaler(dataset)
+    standard = windows.scaler(dataset)
     test = windows.inputs(artifacts.read_windows(test_inputs, artifacts.INPUTS), standard)
-    cpc = Cpc(artifacts.read_table(table))
-    fold = windows.fold(whole, window, -1)
-    climatology = Climatology(harmonics).fit(fold.fit)
-    scale = float((fold.fit.series - climatology.at(fold.fit.series_centres)).std())
+    labels = happened.outcomes(config, dataset, table and artifacts.read_table(table), None)
+    whole = windows.training(dataset)
+    whole = whole.take(labels.known(whole.inputs.target_centres - HALF_WEEK))
+    folds = list(windows.folds(whole, window))
 
-    def features(inputs: windows.Inputs) -> Array:
-        return classifier.features(inputs, climatology.at(inputs.centres), scale)
+    def came(inputs: Inputs, event: str) -> Array:
+        return labels.events(inputs.target_centres - HALF_WEEK)[event]  # (n, leads)
 
-    def outcomes(inputs: windows.Inputs) -> Array:
-        found = cpc.events(inputs.target_centres - HALF_WEEK, config.threshold)
-        return np.stack([found[event] for event in EVENTS], axis=-1)  # (n, leads, events)
+    def all_that_came(inputs: Inputs) -> Array:
+        return np.stack([came(inputs, event) for event in labels.names], axis=-1)
 
-    came = outcomes(fold.fit.inputs)
-    identity = {"code": code, "data": windows.content_hash(whole), "threshold": config.threshold}
+    baselines = {
+        LOGISTIC: lambda: Logistic(Climatology(harmonics)),
+        TREND: lambda: TrendClimatology(harmonics),
+    }
+    identity = {
+        "code": code,
+        "data": windows.content_hash(whole),
+        "windows": window.model_dump(mode="json"),
+        "events": config.model_dump(mode="json", include={"threshold", "heatwaves"}),
+    }
     plan = classifiers.plans(
         config.trials, config.seed, config.trial_limit_seconds, {**identity, **provenance.versions(*LEARNING)}
     )
     progress = Progress("classifiers", len(plan))
 
     def report(one: Plan, made: Trained) -> None:
-        progress.step(f"trial {one['trial']}: {made.error or f'{made.fit_seconds:.1f} s'}")
+        progress.step(f"trial {one['trial']}: {made.error or f'{made.epochs} epochs, {made.fit_seconds:.1f} s'}")
 
-    trained = classifiers.train(
-        plan,
-        (features(fold.fit.inputs), came.reshape(len(came), -1)),
-        (features(fold.validate.inputs), features(test)),
-        folder,
-        report,
-    )
-    finished = [one for one, made in zip(plan[1:], trained[1:], strict=True) if made.error is None]
+    blocks = [block(one, test, harmonics, all_that_came(one.fit.inputs)) for one in folds]
+    trained = classifiers.train(plan, blocks, folder, report)
+    found = finished(trained)
+    arrays, told = {}, {}
+    for place, event in enumerate(labels.names):
+        outcome = np.concatenate([came(one.validate.inputs, event) for one in folds])
+        made, about = of_networks(place, len(labels.names), trained[0], found, outcome, config)
+        for name, build in baselines.items():
+            made[name], about[name] = of_baseline(build, whole, folds, test, partial(came, event=event))
+        arrays |= {f"{event}_{name}": chance for name, chance in made.items()}
+        told[event] = about
+    arrays["base"] = all_that_came(whole.inputs).mean(axis=0).T  # (events, leads)
+    apart.keep(outputs[0], {"windows": len(test)}, arrays)
+    artifacts.write_json(outputs[1], {**record(plan, trained, folds), "costs": told})
+
+
+def finished(trained: Sequence[Trained]) -> list[Trained]:
+    """The networks drawn whose logits are finite; ValueError where these are fewer than two, or the plain one's not."""
     found = [made for made in trained[1:] if made.error is None]
     if len(found) < 2 or trained[0].error is not None:
         failed = next(made.error for made in trained if made.error is not None)
         raise ValueError(
-            f"{len(found)} of {config.trials} networks have finished, the first other: {failed}; raise "
-            f"classification.trial_limit_seconds or trials, remove {folder} and start again"
+            f"{len(found)} of {len(trained) - 1} networks have finished, the first other: {failed}; raise "
+            "classification.trials, or set another classification.seed"
         )
-    arrays, told = {}, {}
-    for place, event in enumerate(EVENTS):
-        made, about = of_event(place, trained[0], found, outcomes(fold.validate.inputs)[..., place], config)
-        began = time.perf_counter()
-        logistic = Logistic(Climatology(harmonics)).fit(whole, outcomes(whole.inputs)[..., place])
-        seconds = time.perf_counter() - began
-        made[LOGISTIC] = logistic.predict(test)
-        about[LOGISTIC] = {
-            "inference_seconds": 0.0,
-            "parameters": 2 * came.shape[1],
-            "models": 1,
-            "fit_seconds": seconds,
-        }
-        arrays |= {f"{event}_{name}": one for name, one in made.items()}
-        told[event] = about
-    arrays["base"] = np.stack([outcomes(whole.inputs)[..., place].mean(axis=0) for place in range(len(EVENTS))])
-    apart.keep(outputs[0], {"windows": len(test)}, arrays)
-    artifacts.write_json(
-        outputs[1],
-        {
-            "trials": [
-                {**{key: one[key] for key in ("trial", "point")}, "seconds": made.fit_seconds, "error": made.error}
-                for one, made in zip(plan, trained, strict=True)
-            ],
-            "finished": [one["trial"] for one in finished],
-            "fitted_windows": len(fold.fit.inputs),
-            "validation_windows": len(fold.validate.inputs),
-            "costs": told,
-        },
-    )
+    return found
 
 
-def of_event(
-    place: int, plain: Trained, found: list[Trained], outcome: Array, config: ClassificationConfig
+def record(plan: Sequence[Plan], trained: Sequence[Trained], folds: Sequence[Fold]) -> dict[str, Any]:
+    """What was drawn, what it took, and on how many windows; the plain network is trial -1."""
+    took = ("epochs", "fit_seconds", "parameters", "error")
+    return {
+        "trials": [
+            {"trial": one["trial"], "point": one["point"], **{key: getattr(made, key) for key in took}}
+            for one, made in zip(plan, trained, strict=True)
+        ],
+        "finished": [one["trial"] for one, made in zip(plan[1:], trained[1:], strict=True) if made.error is None],
+        "blocks": len(folds),
+        "fitted_windows": round(np.mean([len(one.fit.inputs) for one in folds])),
+        "held_windows": sum(len(one.validate.inputs) for one in folds),
+    }
+
+
+def block(fold: Fold, test: Inputs, harmonics: int, outcome: Array) -> Block:
+    """What the networks see, less the climatology of the weeks that this fit has; outcome: (n, leads, events)."""
+    climatology = Climatology(harmonics).fit(fold.fit)
+    scale = float((fold.fit.series - climatology.at(fold.fit.series_centres)).std())
+    seen = [
+        classifier.features(inputs, climatology.at(inputs.centres), scale)
+        for inputs in (fold.fit.inputs, fold.validate.inputs, test)
+    ]
+    return Block(seen[0], outcome.reshape(len(outcome), -1), seen[1], seen[2])
+
+
+def of_networks(
+    place: int, events: int, plain: Trained, found: list[Trained], outcome: Array, config: ClassificationConfig
 ) -> tuple[dict[str, Array], dict[str, Mapping[str, float]]]:
-    """Chances (n, leads) of one event by each ensemble, and what each costs; outcome: of the validation windows."""
+    """Chances (n, leads) of one of the events by each ensemble, and what each costs; outcome: of held-out windows.
 
-    def logits(made: Trained, of: int) -> Array:
-        both = made.logits[of]
-        return both.reshape(len(both), -1, len(EVENTS))[..., place]
+    A network's chance is the mean over its fits.
+    """
 
-    held = Events([f"trial {n}" for n in range(len(found))], [logits(one, 0) for one in found], outcome)
-    chosen = votes.votes(held, config.top, config.members)
-    alone = votes.single(logits(plain, 0), outcome)
-    made = {PLAIN: alone.probability([logits(plain, 1)])}
-    costs = {PLAIN: cost([plain])}
-    for name, one in chosen.items():
-        made[name] = one.probability([logits(member, 1) for member in found])
-        costs[name] = cost([found[row] for row in one.members])
+    def logits(values: Array) -> Array:
+        mine: Array = values.reshape(*values.shape[:-1], -1, events)[..., place]
+        return mine
+
+    held = Events([f"trial {n}" for n in range(len(found))], [logits(one.held) for one in found], outcome)
+    pools = {name: (one, found) for name, one in votes.votes(held, config.top, config.members).items()}
+    pools[PLAIN] = votes.single(logits(plain.held), outcome), [plain]
+    made, costs = {}, {}
+    for name, (vote, members) in pools.items():
+        made[name] = vote.probability([logits(one.test) for one in members]).mean(axis=0)
+        costs[name] = {
+            **cost([members[row] for row in vote.members]),
+            "held_cross_entropy": entropy(vote.probability([logits(one.held) for one in members]), outcome),
+        }
     return made, costs
+
+
+def of_baseline(
+    build: Callable[[], Logistic | TrendClimatology],
+    whole: Training,
+    folds: Sequence[Fold],
+    test: Inputs,
+    came: Callable[[Inputs], Array],
+) -> tuple[Array, dict[str, float]]:
+    """Chances (n, leads) of one event by a baseline, and what it costs; without each block for the held-out windows."""
+    held = [build().fit(one.fit, came(one.fit.inputs)).predict(one.validate.inputs) for one in folds]
+    outcome = np.concatenate([came(one.validate.inputs) for one in folds])
+    began = time.perf_counter()
+    fitted = build().fit(whole, came(whole.inputs))
+    seconds, began = time.perf_counter() - began, time.perf_counter()
+    made = fitted.predict(test)
+    return made, {
+        "inference_seconds": (time.perf_counter() - began) / len(test),
+        "parameters": fitted.parameters,
+        "models": 1,
+        "fit_seconds": seconds,
+        "held_cross_entropy": entropy(np.concatenate(held), outcome),
+    }
+
+
+def entropy(chance: Array, outcome: Array) -> float:
+    return float(occurrence.entropy(chance, outcome).mean())
 
 
 def cost(members: list[Trained]) -> dict[str, float]:
@@ -142,7 +190,7 @@ if __name__ == "__main__":
         main(
             Path(snakemake.input.train),
             Path(snakemake.input.test_inputs),
-            Path(snakemake.input.table),
+            Path(snakemake.input.table) if snakemake.input.get("table") else None,
             (Path(snakemake.output.chances), Path(snakemake.output.trials)),
             Path(snakemake.params.folder),
             ClassificationConfig.model_validate(snakemake.params.config),

@@ -1,4 +1,4 @@
-"""Logistic damped persistence: the probability of an event from the last anomaly alone, for each lead."""
+"""Probabilities of events from the last anomaly alone (logistic damped persistence), and from season and trend."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from podnas.baselines.climatology import Climatology
-from podnas.windows import Array, Inputs, Training
+from podnas.windows import YEAR_DAYS, Array, Inputs, Training, harmonics
 
 
 class Logistic:
@@ -37,6 +37,45 @@ class Logistic:
         last = self._last(inputs)
         return np.stack([one.predict_proba(last)[:, 1] for one in self.fitted], axis=1)
 
+    @property
+    def parameters(self) -> int:
+        """Numbers fitted, the climatology's left out."""
+        return 2 * len(self.fitted)
+
     def _last(self, inputs: Inputs) -> Array:
         anomaly: Array = inputs.values[:, -1] - self.climatology.at(inputs.centres[:, -1])
         return anomaly
+
+
+class TrendClimatology:
+    """The probability of an event by season and linear trend: logistic regression on the target weeks' dates."""
+
+    def __init__(self, count: int) -> None:
+        """count: annual harmonics."""
+        self.count = count
+
+    def fit(self, training: Training, outcome: Array) -> Self:
+        """Learn from windows' target weeks and their outcomes (n, leads), 0 or 1; ValueError where all are alike."""
+        if len(np.unique(outcome)) < 2:
+            raise ValueError(
+                f"all {outcome.size} training outcomes are {int(outcome.flat[0])}; no probability can be fitted to one "
+                "class: take a longer training period, or another threshold"
+            )
+        self.fitted = LogisticRegression(C=1e6, max_iter=1000)
+        self.fitted.fit(self._dates(training.inputs.target_centres), outcome.ravel())
+        return self
+
+    def predict(self, inputs: Inputs) -> Array:
+        """Probabilities (n, leads)."""
+        flat: Array = self.fitted.predict_proba(self._dates(inputs.target_centres))[:, 1]
+        return flat.reshape(inputs.target_centres.shape)
+
+    @property
+    def parameters(self) -> int:
+        """Numbers fitted."""
+        return int(self.fitted.coef_.size) + 1
+
+    def _dates(self, centres: Array) -> Array:
+        flat = centres.ravel()
+        decades = (flat - np.datetime64("2000-01-01")) / np.timedelta64(1, "D") / YEAR_DAYS / 10
+        return np.column_stack([harmonics(flat, self.count), decades])

@@ -49,6 +49,7 @@ LIGHT = {
     "tabular_scorecard": "results",
     "figure_tabular": "results",
     "index": "data",
+    "regional": "data",
     "latest_windows": "data",
     "outlook_score": "results",
     "outlook": "results",

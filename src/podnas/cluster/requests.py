@@ -61,6 +61,7 @@ FIELD = (
     "field",
     "field_forecast",
     "pod",
+    "regional",
     "released",
     "score",
     "spread_maps",

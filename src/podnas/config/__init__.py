@@ -3,7 +3,7 @@
 from podnas.config.data import FieldConfig, JoinConfig, PodConfig, SourceConfig
 from podnas.config.ensembles import EnsembleConfig, StackConfig, SystemConfig
 from podnas.config.experiment import ExperimentConfig
-from podnas.config.probabilistic import ClassificationConfig, OutlookConfig, UncertaintyConfig
+from podnas.config.probabilistic import ClassificationConfig, HeatwavesConfig, OutlookConfig, UncertaintyConfig
 from podnas.config.protocols import BaselinesConfig, ProtocolConfig, RollingConfig, WindowsConfig
 from podnas.config.reading import explain, load, merge, schema
 from podnas.config.search import BayesConfig, HalvingConfig, SearchConfig, TwoStepConfig
@@ -56,6 +56,7 @@ __all__ = [
     "ExperimentConfig",
     "FieldConfig",
     "HalvingConfig",
+    "HeatwavesConfig",
     "HyperparametersConfig",
     "IngredientConfig",
     "JoinConfig",

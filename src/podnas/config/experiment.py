@@ -251,16 +251,21 @@ class ExperimentConfig(Section):
     @model_validator(mode="after")
     def _an_index_has_one_study(self) -> ExperimentConfig:
         given = [name for name in ("outlook", "classification") if getattr(self, name) is not None]
-        if len(given) != (self.source.kind == INDEX):
+        regional = self.classification.heatwaves if self.classification is not None else None
+        index = self.source.kind == INDEX
+        if len(given) != (index or regional is not None) or (regional and index):
             raise ValueError(
                 f"source.kind is {self.source.kind} and sections of an index are there: {', '.join(given) or 'none'}; "
-                f"an index ({INDEX}) has either outlook or classification, and only an index has one"
+                f"an index ({INDEX}) has either outlook or classification, and only an index has one, but for "
+                "classification.heatwaves, which goes with a field"
             )
         asked, by_name = self.outlook, {one.name: one for one in self.protocols}
         if self.classification is not None and self.classification.protocol not in by_name:
             raise ValueError(
                 f"classification.protocol is {self.classification.protocol}; protocols are {list(by_name)}"
             )
+        if regional is not None:
+            self.verify.region(regional.region)
         if asked is None:
             return self
         for key, name in (("protocol", asked.protocol), ("sealed", asked.sealed)):

@@ -91,19 +91,38 @@ class UncertaintyConfig(Section):
         return self
 
 
-class ClassificationConfig(Section):
-    """Chances of warm and cold weeks by classifiers, as in the fusion study: searched, calibrated, pooled, and scored.
+class HeatwavesConfig(Section):
+    """Weeks in which a region is warmer than a percentile of the training weeks of that time of the year."""
 
-    Goes with source.kind: nino34. Networks of convolutions and LSTMs, trained one at a time by Keras. An experiment
-    that has this section makes its page and its figure and no scorecard.
+    region: Name = Field("whole_region", description="name of the region, one of verify.regions; its area mean counts")
+    percentile: float = Field(90, ge=50, lt=100, description="percentile of the training weeks (percent)")
+    window_weeks: int = Field(
+        2, ge=0, le=13, description="training weeks up to so many before and after the same time of the year count"
+    )
+    least_weeks: int = Field(2, ge=1, le=26, description="least weeks on end above the threshold (weeks)")
+
+
+class ClassificationConfig(Section):
+    """Chances of events by classifiers, as in the fusion study: searched, calibrated, pooled, and scored.
+
+    Warm and cold weeks go with source.kind: nino34, heatwaves with a field. Networks of convolutions and LSTMs, trained
+    one at a time by Keras. An experiment that has this section makes its page and its figure and no scorecard.
     """
 
     protocol: Name = Field("record", description="protocol whose test weeks are scored")
     trials: int = Field(24, ge=2, description="networks drawn at random from the fusion study's hyperparameters")
-    trial_limit_seconds: float = Field(30.0, gt=0, description="a training that takes longer fails")
+    trial_limit_seconds: float = Field(
+        3.0,
+        gt=0,
+        description="seconds of the processor that the epochs after the first of a network's first fit may take; it "
+        "ends with the last whole epoch within them, the other fits with as many",
+    )
     top: int = Field(10, ge=1, description="members of top-k")
     members: int = Field(7, ge=2, description="most distinct members of the greedy and of the learned ensemble")
     threshold: float = Field(
         0.5, gt=0, le=5, description="CPC's anomaly from which a week is warm, and below minus which cold (degree_C)"
+    )
+    heatwaves: HeatwavesConfig | None = Field(
+        None, description="events of a region's area mean; null: warm and cold weeks of Niño 3.4"
     )
     seed: int = Field(9, ge=0, le=MAX_SEED, description="seed of the hyperparameters and the networks")

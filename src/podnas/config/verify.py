@@ -47,6 +47,13 @@ class VerifyConfig(Section):
     reported: Literal["sc20"] | None = Field(None, description="sc20: set the figures that SC20 reported beside ours")
     map_lead_weeks: int = Field(4, ge=1, description="lead of the maps and probes")
 
+    def region(self, name: str) -> RegionConfig:
+        """The region of this name; ValueError where there is none."""
+        by_name = {one.name: one for one in self.regions}
+        if name not in by_name:
+            raise ValueError(f"the region {name} is none of verify.regions, which are {list(by_name)}")
+        return by_name[name]
+
 
 class ResourcesConfig(Section):
     """What each kind of job asks of a scheduler, until an earlier run has measured it (docs/cluster.md)."""

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from podnas.figures import style
 
 LOOKS = {
+    "trend": ("climatology, trend", style.SKY, "v"),
     "plain": ("plain network", style.GREY, "x"),
     "best": ("best model", style.ORANGE, "s"),
     "top_k": ("top-k", style.GREEN, "D"),
@@ -21,6 +22,7 @@ LOOKS = {
 LOGISTIC = ("logistic damped persistence", style.BLUE)
 SHIFT = 0.13  # between intervals of one lead
 SHOWN_LEAD = 4
+LEAST_SKILL, LEGEND_SKILL = -1.3, 0.75  # what is lower is cut off; room for the legend above all intervals
 
 
 @style.journal
@@ -43,12 +45,15 @@ def draw(found: Mapping[str, Any]) -> Figure:
 def _skill(axes: Axes, leads: Mapping[str, Any]) -> None:
     for place, (name, (label, color, marker)) in enumerate(LOOKS.items()):
         scores = [one["brier_skill_reference"] for one in leads[name]]
-        x = np.arange(1, len(scores) + 1) + (place - 2) * SHIFT
+        x = np.arange(1, len(scores) + 1) + (place - (len(LOOKS) - 1) / 2) * SHIFT
         axes.vlines(x, [one["low"] for one in scores], [one["high"] for one in scores], color=color, linewidth=0.8)
         axes.plot(x, [one["value"] for one in scores], marker, color=color, markersize=2.6, label=label)
     axes.axhline(0, color=LOGISTIC[1], linewidth=0.8)
     axes.set(xlabel="lead (weeks)", ylabel="against logistic persistence", xticks=range(1, len(scores) + 1))
-    axes.legend(loc="lower right", fontsize=5.5, ncols=2)
+    every = [one["brier_skill_reference"] for name in LOOKS for one in leads[name]]
+    lowest, highest = min(one["low"] for one in every), max(0.0, *(one["high"] for one in every))
+    axes.set_ylim(max(LEAST_SKILL, lowest - 0.05), highest + LEGEND_SKILL)
+    axes.legend(loc="upper right", fontsize=5.5, ncols=2)
 
 
 def _reliability(axes: Axes, leads: Mapping[str, Any], lead: int) -> None:
@@ -59,7 +64,7 @@ def _reliability(axes: Axes, leads: Mapping[str, Any], lead: int) -> None:
         forecast, observed = ([one[key] for one in bins] for key in ("forecast", "observed"))
         axes.plot(forecast, observed, color=color, marker="o", markersize=2.5, label=label)
     axes.set(xlabel="probability forecast", ylabel="share that came", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
-    axes.legend(loc="upper left", fontsize=6)
+    axes.legend(loc="upper left", fontsize=5.5)
 
 
 def _value(axes: Axes, leads: Mapping[str, Any], lead: int) -> None:

@@ -7,7 +7,7 @@ alike (balanced) or not. Trained one at a time by Keras: the population trainer 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,8 @@ HARMONICS = 2  # annual harmonics of the input weeks, beside the anomaly
 KERNEL_WEEKS = 3
 FOCUS = 2.0  # gamma of the focal loss
 LOSSES = tuple(f"{kind}{balance}" for kind in ("cross", "focal", "hinge") for balance in ("", "_balanced"))
-# the fusion study's Table I at no more than six values a dimension; its lengths and rates at this record's scale
+# the fusion study's Table I at no more than six values a dimension; its lengths, rates and the upper ends of its sizes,
+# layers and epochs at the scale of records of a thousand windows
 CHOICES: Mapping[str, tuple[float, ...]] = {
     "batch": (32, 64, 128, 256),
     "dense_size": (32, 64, 128, 256),
@@ -31,12 +32,12 @@ CHOICES: Mapping[str, tuple[float, ...]] = {
     "lr": (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
     "lr_decay": (0.9, 0.93, 0.96, 0.98, 1.0),
     "momentum": (0.9, 0.93, 0.96, 0.98, 0.99),
-    "filters": (32, 64, 128, 256),
-    "conv_layers": (1, 2, 3, 4),
-    "epochs": (1, 2, 4, 8, 16, 32),
+    "filters": (32, 64, 128),
+    "conv_layers": (1, 2, 3),
+    "epochs": (4, 8, 16, 32),
     "regularisation": (0.0, 1e-4, 1e-3, 1e-2, 0.1, 1.0),
-    "rnn_layers": (1, 2, 3, 4),
-    "rnn_size": (32, 64, 128, 256),
+    "rnn_layers": (1, 2),
+    "rnn_size": (32, 64, 128),
 }
 PLAIN: Mapping[str, Any] = {
     "batch": 64,
@@ -59,13 +60,25 @@ Loss = Callable[[Any, Any], Any]
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What a network says and what it took."""
+class Block:
+    """What one fit takes: features (n, steps, channels) of windows fitted on, held out and of the test."""
 
-    logits: tuple[Array, ...]  # of each set of windows (n, outputs)
+    fit: Array
+    outcome: Array  # of the windows fitted on (n, outputs), 0 or 1
+    held: Array
+    test: Array
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a network says, fitted without each block in turn, and what all of its fits took."""
+
+    held: Array  # logits of the held-out windows of all blocks, in order (n, outputs)
+    test: Array  # logits of the test windows by each fit (blocks, n, outputs)
     parameters: int
+    epochs: int  # of each fit
     fit_seconds: float
-    inference_seconds: float  # of one window, all of the first set forecast together
+    inference_seconds: float  # of one window by all fits, many forecast together
     error: str | None = None
 
 
@@ -119,54 +132,84 @@ def loss(name: str, rate: Array) -> Loss:
     return value
 
 
-class _Deadline(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
-    """Ends a training whose time is over."""
+def train(point: Mapping[str, Any], seed: int, blocks: Sequence[Block], limit_s: float) -> Trained:
+    """Train one network without each block in turn, and let it classify that block and the test windows.
 
-    def __init__(self, limit_s: float) -> None:
-        super().__init__()
-        self.limit_s, self.started, self.passed = limit_s, time.perf_counter(), False
-
-    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        if time.perf_counter() - self.started > self.limit_s:
-            self.passed = self.model.stop_training = True
-
-
-def train(
-    point: Mapping[str, Any], seed: int, fit: tuple[Array, Array], others: tuple[Array, ...], limit_s: float
-) -> Trained:
-    """Train one network and let it classify other windows.
-
-    fit: features (n, steps, channels) and outcomes (n, outputs), 0 or 1; others: features of each set. A training that
-    takes longer than `limit_s` or is not finite gives an error. Raises ValueError where an output has one class.
+    limit_s: seconds of the processor that the epochs after the first may take: training ends with the last whole epoch
+    that is expected to keep to it, in all fits that of the first. The model is made once, since Keras takes longer to
+    compile than to train it. Logits that are not finite give an error. Raises ValueError where an output has one class.
     """
-    x, y = fit
-    rate = y.mean(axis=0)
-    if ((rate == 0) | (rate == 1)).any():
-        raise ValueError(
-            f"of {y.shape[1]} outcomes, {int(((rate == 0) | (rate == 1)).sum())} are all alike in the {len(y)} windows "
-            "fitted on; no class can be learned: take a longer training period, or another threshold"
-        )
-    keras.utils.set_random_seed(seed)
-    length = int(point["length"])
-    made = network(point, x.shape[2], y.shape[1])
-    steps = max(1, len(x) // int(point["batch"]))
+    for number, block in enumerate(blocks):
+        _check_classes(block.outcome, number, len(blocks))
+    rate = np.concatenate([block.outcome for block in blocks]).mean(axis=0)
+    length, batch = int(point["length"]), int(point["batch"])
+    outputs, epochs = blocks[0].outcome.shape[1], int(point["epochs"])
+    steps = max(1, len(blocks[0].fit) // batch)
     schedule = keras.optimizers.schedules.ExponentialDecay(point["lr"], steps, point["lr_decay"], staircase=True)
+    keras.utils.set_random_seed(seed)
+    made = network(point, blocks[0].fit.shape[2], outputs)
     made.compile(
         optimizer=keras.optimizers.Adam(schedule, beta_1=point["momentum"]), loss=loss(str(point["loss"]), rate)
     )
-    deadline, started = _Deadline(limit_s), time.perf_counter()
-    made.fit(
-        x[:, -length:], y.astype(np.float32), batch_size=int(point["batch"]), epochs=int(point["epochs"]),
-        verbose=0, callbacks=[deadline],
-    )  # fmt: skip
-    seconds = time.perf_counter() - started
-    logits = tuple(made.predict(one[:, -length:], batch_size=1024, verbose=0).astype(float) for one in others)
-    began = time.perf_counter()
-    made.predict(others[0][:, -length:], batch_size=1024, verbose=0)
-    inference = (time.perf_counter() - began) / len(others[0])
-    error = None
-    if deadline.passed:
-        error = f"took longer than classification.trial_limit_seconds, {limit_s:g}"
-    elif not all(np.isfinite(one).all() for one in logits):
-        error = "training diverged"
-    return Trained(logits, int(made.count_params()), seconds, inference, error)
+    held, test, seconds, inference = [], [], 0.0, 0.0
+    for number, block in enumerate(blocks):
+        if number:
+            _begin_anew(made, point, seed + number)
+        started = time.perf_counter()
+        data = block.fit[:, -length:], block.outcome.astype(np.float32)
+        epochs = _fit(made, data, batch, epochs, np.random.default_rng(seed + number), limit_s if number == 0 else None)
+        seconds += time.perf_counter() - started
+        others = np.concatenate([block.held, block.test])[:, -length:]
+        logits = made.predict(others, batch_size=1024, verbose=0).astype(float)
+        began = time.perf_counter()
+        made.predict(others, batch_size=1024, verbose=0)
+        inference += (time.perf_counter() - began) / len(others)
+        held.append(logits[: len(block.held)])
+        test.append(logits[len(block.held) :])
+    finite = all(np.isfinite(one).all() for one in (*held, *test))
+    return Trained(
+        np.concatenate(held),
+        np.stack(test),
+        len(blocks) * int(made.count_params()),
+        epochs,
+        seconds,
+        inference,
+        None if finite else "training diverged",
+    )
+
+
+def _check_classes(outcome: Array, number: int, count: int) -> None:
+    rate = outcome.mean(axis=0)
+    alike = int(((rate == 0) | (rate == 1)).sum())
+    if alike:
+        raise ValueError(
+            f"of {outcome.shape[1]} outcomes, {alike} are all alike in the {len(outcome)} windows fitted on without "
+            f"block {number + 1} of {count}; no class can be learned: take a longer training period, or another "
+            "threshold"
+        )
+
+
+def _begin_anew(made: keras.Model, point: Mapping[str, Any], seed: int) -> None:
+    """Initial weights of another seed, and the optimizer as it was at first, which for Adam is zero throughout."""
+    keras.utils.set_random_seed(seed)
+    made.set_weights(network(point, made.input_shape[2], made.output_shape[1]).get_weights())
+    for variable in made.optimizer.variables:
+        variable.assign(ops.zeros_like(variable))
+
+
+def _fit(
+    made: keras.Model, data: tuple[Array, Array], batch: int, epochs: int, random: Any, limit_s: float | None
+) -> int:
+    """Epochs trained; the windows that fill no batch are left out of an epoch, others in each."""
+    x, y = data
+    whole = max(batch, len(x) // batch * batch)
+    spent, last = 0.0, 0.0
+    for epoch in range(epochs):
+        if limit_s is not None and spent + last > limit_s:
+            return epoch
+        began = time.process_time()
+        order = random.permutation(len(x))[:whole]
+        made.fit(x[order], y[order], batch_size=batch, epochs=1, shuffle=False, verbose=0)
+        last = time.process_time() - began if epoch else 0.0  # the first compiles
+        spent += last
+    return epochs

@@ -6,13 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from podnas.networks import apart, classifier
-from podnas.networks.classifier import Trained
+from podnas.networks.classifier import Block, Trained
 from podnas.networks.recipe import network_seed
 from podnas.search import points
-from podnas.windows import Array
 
 Plan = dict[str, Any]  # JSON: all that decides what a network becomes
 Report = Callable[[Plan, Trained], None]
@@ -28,22 +25,19 @@ def plans(trials: int, seed: int, limit_s: float, identity: Mapping[str, Any]) -
     ]
 
 
-def train(
-    planned: Sequence[Plan], fit: tuple[Array, Array], others: tuple[Array, ...], folder: Path, report: Report
-) -> list[Trained]:
-    """All networks, in order; others: features of validation windows, then of all others."""
-    return [_one(plan, fit, others, folder / f"trial_{plan['trial']:+04d}.npz", report) for plan in planned]
+def train(planned: Sequence[Plan], blocks: Sequence[Block], folder: Path, report: Report) -> list[Trained]:
+    """All networks, in order, each fitted without each block in turn."""
+    return [_one(plan, blocks, folder / f"trial_{plan['trial']:+04d}.npz", report) for plan in planned]
 
 
-def _one(plan: Plan, fit: tuple[Array, Array], others: tuple[Array, ...], path: Path, report: Report) -> Trained:
+def _one(plan: Plan, blocks: Sequence[Block], path: Path, report: Report) -> Trained:
     if path.exists():
         record, arrays = apart.kept(path)
         if record["plan"] == plan:
-            return Trained(tuple(arrays[f"set_{number}"] for number in range(len(others))), **record["took"])
-    made = classifier.train(plan["point"], plan["seed"], fit, others, plan["limit_s"])
-    took = {key: getattr(made, key) for key in ("parameters", "fit_seconds", "inference_seconds", "error")}
+            return Trained(arrays["held"], arrays["test"], **record["took"])
+    made = classifier.train(plan["point"], plan["seed"], blocks, plan["limit_s"])
+    took = {key: getattr(made, key) for key in ("parameters", "epochs", "fit_seconds", "inference_seconds", "error")}
     path.parent.mkdir(parents=True, exist_ok=True)
-    logits = {f"set_{number}": np.asarray(one) for number, one in enumerate(made.logits)}
-    apart.keep(path, {"plan": plan, "took": took}, logits)
+    apart.keep(path, {"plan": plan, "took": took}, {"held": made.held, "test": made.test})
     report(plan, made)
     return made

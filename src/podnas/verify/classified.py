@@ -11,9 +11,10 @@ from podnas.verify import differences, occurrence, paired
 from podnas.verify.probabilistic import interval, with_record
 from podnas.windows import Array
 
-LOGISTIC, PLAIN = "logistic", "plain"
+LOGISTIC, TREND, PLAIN = "logistic", "trend", "plain"
 ROWS = {
     LOGISTIC: "logistic damped persistence",
+    TREND: "climatology with a trend",
     PLAIN: "plain network",
     "best": "best model",
     "top_k": "top-k",
@@ -28,8 +29,8 @@ def summary(
 ) -> dict[str, Any]:
     """All numbers of one event; chances: of each method (n, leads), one of them LOGISTIC; base: base rates (n, leads).
 
-    costs: of each method, inference_seconds, parameters, models, fit_seconds. Raises ValueError where a lead has one
-    class.
+    costs: of each method, inference_seconds, parameters, models, fit_seconds, held_cross_entropy. Raises ValueError
+    where a lead has one class.
     """
     leads = range(outcome.shape[1])
     by_lead = {
@@ -66,18 +67,22 @@ def _less(ours: Array, theirs: Array, outcome: Array) -> dict[str, Any]:
 
 def page(title: str, found: Mapping[str, Any]) -> str:
     """Markdown: the table, then skill and value by lead, of each event."""
-    lines = [f"# {title}", "", f"Data: {found['stamp']['data_kind']}. {found['search']}", ""]
+    lines = [f"# {title}", "", f"Data: {found['stamp']['data_kind']}. {found['definition']} {found['search']}", ""]
     for event, one in found["events"].items():
         plain = one["table"][PLAIN]["fit_seconds"]
         lines += [
-            f"## {event}: {one['windows']} test forecasts, base rate {one['base_rate_test']:.2f} "
-            f"(training {one['base_rate_train']:.2f})",
+            f"## {event}: {one['windows']} test forecasts, base rate {one['base_rate_test']:.3f} "
+            f"(training {one['base_rate_train']:.3f})",
             "",
-            "| | test AUC | balanced cross-entropy | ms a forecast | parameters | models | fit time × plain network |",
-            "|:--|--:|--:|--:|--:|--:|--:|",
+            "| | test AUC | balanced cross-entropy | ms a forecast | parameters | models | fit time × plain network "
+            "| held-out cross-entropy |",
+            "|:--|--:|--:|--:|--:|--:|--:|--:|",
             *(_row(name, one["table"][name], plain) for name in ROWS),
             "",
-            "Means over leads. Brier skill against logistic damped persistence at each lead, with 95 % intervals:",
+            "Means over leads. Parameters and times are those of all fits of a network; the held-out cross-entropy, "
+            "which chose ensembles and calibrations, is that of the blocks of training weeks left out.",
+            "",
+            "Brier skill against logistic damped persistence at each lead, with 95 % intervals:",
             "",
             "| lead | " + " | ".join(ROWS[name] for name in ROWS if name != LOGISTIC) + " |",
             "|--:|" + ":--|" * (len(ROWS) - 1),
@@ -97,7 +102,7 @@ def _row(name: str, one: Mapping[str, float], plain: float) -> str:
     return (
         f"| {ROWS[name]} | {one['auc']:.3f} | {one['balanced_cross_entropy']:.3f} | "
         f"{1000 * one['inference_seconds']:.3f} | {one['parameters']:.0f} | {one['models']:.0f} | "
-        f"{one['fit_seconds'] / plain:.2g} |"
+        f"{one['fit_seconds'] / plain:.2g} | {one['held_cross_entropy']:.3f} |"
     )
 
 
