@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -113,6 +115,24 @@ def test_votes_are_calibrated_and_better_than_the_best():
     assert all(loss[name] < loss["best"] for name in ("top_k", "caruana", "gradient"))
     raw = expit(held.logits[0])
     assert loss["best"] < -np.log(np.clip(np.where(held.outcome == 1, raw, 1 - raw), 1e-12, 1)).mean()
+
+
+def test_a_pool_is_calibrated_as_a_whole_and_its_variance_is_split():
+    held, other = members(0), members(1)
+    made = votes.votes(held, 3, 3)["top_k"]
+    bare = replace(made, pool=votes.AS_IT_IS)
+
+    def loss(vote: votes.Vote) -> float:
+        chance = vote.probability(other.logits)
+        return float(-np.log(np.where(other.outcome == 1, chance, 1 - chance)).mean())
+
+    # a linear pool of calibrated members says too little
+    assert made.pool.alpha > 1.1
+    assert loss(made) < loss(bare) - 0.005
+    parts = made.parts([one[None] for one in other.logits])
+    pooled = bare.probability(other.logits)
+    np.testing.assert_allclose(parts.total, pooled * (1 - pooled), atol=1e-9)
+    assert 0 < parts.epistemic.mean() < parts.aleatoric.mean()
 
 
 def test_a_validation_set_of_one_class_is_refused():

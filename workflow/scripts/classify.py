@@ -18,6 +18,7 @@ from podnas.baselines.logistic import Logistic, TrendClimatology
 from podnas.config import ClassificationConfig, WindowsConfig
 from podnas.ensemble import votes
 from podnas.ensemble.members import Events
+from podnas.ensemble.mixture import Parts
 from podnas.networks import apart, classifier, classifiers
 from podnas.networks import train as keras_engine
 from podnas.networks.classifier import Block, Trained
@@ -148,6 +149,7 @@ def of_networks(
         costs[name] = {
             **cost([members[row] for row in vote.members]),
             "held_cross_entropy": entropy(vote.probability([logits(one.held) for one in members]), outcome),
+            "epistemic_share": epistemic_share(vote.parts([logits(one.test) for one in members])),
         }
     return made, costs
 
@@ -173,6 +175,10 @@ def of_baseline(
         "fit_seconds": seconds,
         "held_cross_entropy": entropy(np.concatenate(held), outcome),
     }
+
+
+def epistemic_share(parts: Parts) -> float:
+    return float(parts.epistemic.sum() / parts.total.sum())
 
 
 def entropy(chance: Array, outcome: Array) -> float:

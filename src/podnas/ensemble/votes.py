@@ -1,27 +1,33 @@
 """Classifiers to pooled probabilities, as in the fusion study: best model, top-k, Caruana, weights learned by gradient.
 
-Each member is calibrated by expit(alpha y + beta); all by validation windows only.
+Each member is calibrated by expit(alpha y + beta), and so is the pooled probability; all by validation windows only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, logit
 
-from podnas.ensemble import calibrate, criteria, greedy, learned
+from podnas.ensemble import calibrate, criteria, greedy, learned, mixture
+from podnas.ensemble.calibrate import Platt
 from podnas.ensemble.members import Events
+from podnas.ensemble.mixture import Parts
 from podnas.windows import Array
+
+AS_IT_IS = Platt(1, 0)
+NEVER = 1e-7  # no pooled probability is nearer to 0 or 1
 
 
 @dataclass(frozen=True)
 class Vote:
-    """Weights of members (members,), and what calibrates each: alpha and beta (2, members)."""
+    """Weights of members (members,), what calibrates each, alpha and beta (2, members), and what the pool of them."""
 
     weights: Array
     calibration: Array
+    pool: Platt = AS_IT_IS
 
     @property
     def members(self) -> list[int]:
@@ -30,10 +36,27 @@ class Vote:
         return [int(row) for row in ranked if self.weights[row] > 0]
 
     def probability(self, logits: Sequence[Array]) -> Array:
-        """Pooled probability (…) from the logits of each member (…)."""
+        """Pooled and calibrated probability (…) from the logits of each member (…)."""
+        pooled = np.tensordot(self.weights[self.members], self._members(logits), axes=1)
+        return self.pool.probability(logit(np.clip(pooled, NEVER, 1 - NEVER)))
+
+    def parts(self, logits: Sequence[Array]) -> Parts:
+        """Variance of the event (…) by the pooled members, before the pool is calibrated: within, and between them.
+
+        logits: of each member (fits, …); fits share the member's weight.
+        """
+        every = self._members(logits)
+        weights = np.repeat(self.weights[self.members], every.shape[1]) / every.shape[1]
+        return mixture.event_parts(every.reshape(-1, *every.shape[2:]), weights)
+
+    def fitted(self, held: Events) -> Vote:
+        """The same with its pool calibrated on validation windows."""
+        pooled = np.clip(replace(self, pool=AS_IT_IS).probability(held.logits), NEVER, 1 - NEVER)
+        return replace(self, pool=calibrate.platt(logit(pooled), held.outcome))
+
+    def _members(self, logits: Sequence[Array]) -> Array:
         alpha, beta = self.calibration
-        pooled: Array = sum(self.weights[row] * expit(alpha[row] * logits[row] + beta[row]) for row in self.members)
-        return pooled
+        return np.stack([expit(alpha[row] * logits[row] + beta[row]) for row in self.members])
 
 
 def votes(held: Events, top: int, distinct: int) -> dict[str, Vote]:
@@ -47,12 +70,13 @@ def votes(held: Events, top: int, distinct: int) -> dict[str, Vote]:
     )
     criterion = criteria.cross_entropy(calibrated)
     by_gradient = learned.cross_entropy(held, largest=min(distinct, len(held.names)))
-    return {
+    made = {
         "best": Vote(greedy.top_k(criterion, 1).weights, calibration),
         "top_k": Vote(greedy.top_k(criterion, min(top, len(held.names))).weights, calibration),
         "caruana": Vote(greedy.greedy(criterion, distinct).weights, calibration),
         "gradient": Vote(by_gradient.weights, by_gradient.parameters),
     }
+    return {name: one.fitted(held) for name, one in made.items()}
 
 
 def single(logit: Array, outcome: Array) -> Vote:

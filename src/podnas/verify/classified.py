@@ -29,7 +29,8 @@ def summary(
 ) -> dict[str, Any]:
     """All numbers of one event; chances: of each method (n, leads), one of them LOGISTIC; base: base rates (n, leads).
 
-    costs: of each method, inference_seconds, parameters, models, fit_seconds, held_cross_entropy. Raises ValueError
+    costs: of each method, inference_seconds, parameters, models, fit_seconds, held_cross_entropy, of networks
+    epistemic_share. Raises ValueError
     where a lead has one class.
     """
     leads = range(outcome.shape[1])
@@ -75,12 +76,13 @@ def page(title: str, found: Mapping[str, Any]) -> str:
             f"(training {one['base_rate_train']:.3f})",
             "",
             "| | test AUC | balanced cross-entropy | ms a forecast | parameters | models | fit time × plain network "
-            "| held-out cross-entropy |",
-            "|:--|--:|--:|--:|--:|--:|--:|--:|",
+            "| held-out cross-entropy | epistemic share |",
+            "|:--|--:|--:|--:|--:|--:|--:|--:|--:|",
             *(_row(name, one["table"][name], plain) for name in ROWS),
             "",
             "Means over leads. Parameters and times are those of all fits of a network; the held-out cross-entropy, "
-            "which chose ensembles and calibrations, is that of the blocks of training weeks left out.",
+            "which chose ensembles and calibrations, is that of the blocks of training weeks left out. Epistemic "
+            "share: of the variance p (1 - p) of the pooled chances, how much is what fits disagree about.",
             "",
             "Brier skill against logistic damped persistence at each lead, with 95 % intervals:",
             "",
@@ -99,10 +101,11 @@ def page(title: str, found: Mapping[str, Any]) -> str:
 
 
 def _row(name: str, one: Mapping[str, float], plain: float) -> str:
+    share = f"{one['epistemic_share']:.2f}" if "epistemic_share" in one else "–"
     return (
         f"| {ROWS[name]} | {one['auc']:.3f} | {one['balanced_cross_entropy']:.3f} | "
         f"{1000 * one['inference_seconds']:.3f} | {one['parameters']:.0f} | {one['models']:.0f} | "
-        f"{one['fit_seconds'] / plain:.2g} | {one['held_cross_entropy']:.3f} |"
+        f"{one['fit_seconds'] / plain:.2g} | {one['held_cross_entropy']:.3f} | {share} |"
     )
 
 
