@@ -53,7 +53,7 @@ def _sizes(axes: Axes, sizes: Any) -> None:
         mine = [one for one in sizes if one["method"] == method]
         found = [one["crps"] for one in mine]
         label = {"top_k": "top k", "greedy": "greedy"}[method]
-        shape = {"marker": marker, "markerfacecolor": "white", "label": label}
+        shape: Any = {"marker": marker, "markerfacecolor": "white", "label": label}
         axes.plot([one["size"] for one in mine], found, color=color, linestyle=dashes, **shape)
         for place, one in enumerate(mine):
             on_front = all(one["crps"] < other["crps"] for other in sizes if other["size"] < one["size"])
