@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from matplotlib import image
 
-from podnas import artifacts
+from podnas import artifacts, windows
+from podnas.baselines.gaussian import Gaussian
 from podnas.config import (
     BaselinesConfig,
     OutlookConfig,
@@ -154,6 +155,16 @@ def test_held_out_scores_are_told_of_open_weeks_only(folder):
     assert "held_out" not in artifacts.read_json(folder / "latest.json")
 
 
+def test_linear_candidates_are_as_wide_as_their_errors_on_the_other_blocks(folder):
+    whole = windows.training(artifacts.read_windows(folder / "record_train.nc", artifacts.TRAINING))
+    fitted = Gaussian("autoregression", BASELINES, WINDOW).fit(whole)
+    expected = np.sqrt(((fitted.errors / fitted.held_sigma()) ** 2).mean())
+    found = {one["name"]: one["sigma_scale"] for one in artifacts.read_json(folder / "record.json")["candidates"]}
+    assert found["autoregression"] == pytest.approx(expected, rel=1e-5)
+    assert abs(expected - 1) > 1e-3
+    assert artifacts.read_json(folder / "record.json")["left_out"] == []
+
+
 def test_test_weeks_change_nothing_that_is_fitted(folder, tmp_path):
     harmed = index.table(WEEKS)
     harmed.loc[TRAINED + 20 :, "sst"] = 25.0
@@ -170,7 +181,6 @@ def test_test_weeks_change_nothing_that_is_fitted(folder, tmp_path):
         WINDOW,
     )
     (tmp_path / "trials.parquet").symlink_to(folder / "trials.parquet")
-    (tmp_path / "networks_record").symlink_to(folder / "networks_record")
     forecast(tmp_path, "record", True)
     assert artifacts.read_json(tmp_path / "record.json") == artifacts.read_json(folder / "record.json")
     ours, before = (artifacts.read_mixture(one / "record.nc") for one in (tmp_path, folder))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,10 @@ import xarray as xr
 from matplotlib import image
 
 from podnas import artifacts, windows
+from podnas.audit.harms import shift
 from podnas.config import BaselinesConfig, TrainingConfig, UncertaintyConfig, VerifyConfig
 from podnas.ensemble import compared
-from podnas.networks import space
+from podnas.networks import population, space
 from podnas.search import points
 from tests.adaptors import adaptor
 from tests.series import CONFIG as WINDOWS
@@ -71,12 +74,11 @@ def candidates(folder: Path, config: UncertaintyConfig = CONFIG) -> None:
     )
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("uncertainty")
+def chosen(made: Path, series: xr.Dataset) -> Path:
+    """All that stands before a test target is read, from a series to selection.json."""
     kinds = (artifacts.TRAINING, artifacts.INPUTS, artifacts.TARGETS)
     for name, part, kind in zip(
-        ("train", "test_inputs", "test_targets"), windows.split(coefficients(), PROTOCOL, FEW), kinds, strict=True
+        ("train", "test_inputs", "test_targets"), windows.split(series, PROTOCOL, FEW), kinds, strict=True
     ):
         artifacts.write_windows(made / f"{name}.nc", part, kind)
     artifacts.write_table(made / "trials.parquet", trials(4))
@@ -95,6 +97,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         1,
     )
     adaptor("selection").main(made / "train.nc", pools(made), made / "selection.json", CONFIG)
+    return made
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = chosen(tmp_path_factory.mktemp("uncertainty"), coefficients())
+    given = (made / "train.nc", made / "test_inputs.nc")
     forecasts = {name: made / "forecasts" / f"{name}.nc" for name in NAMES}
     adaptor("mixture").main(*given, made / "selection.json", pools(made), forecasts)
     score(made)
@@ -136,6 +145,49 @@ def test_a_killed_job_keeps_the_networks_that_it_has(folder):
     xr.testing.assert_equal(made, artifacts.read_pool(folder / "candidates.nc"))
 
 
+def diverging(monkeypatch: pytest.MonkeyPatch, networks: set[tuple[int, int]], made: Path) -> None:
+    """Let these networks, of a candidate and a block, begin with parameters that are no numbers; others are kept."""
+    for candidate, block in networks:
+        (made / "networks" / f"candidate_{candidate:03d}_{block:02d}.npz").unlink()
+    begin = population.job
+
+    def ill(*arguments: object) -> population.Job:
+        job = begin(*arguments)
+        return replace(job, state=replace(job.state, parameters=np.full_like(job.state.parameters, np.nan)))
+
+    monkeypatch.setattr(population, "job", ill)
+
+
+def copied(folder: Path, to: Path) -> Path:
+    for name in ("train.nc", "test_inputs.nc", "trials.parquet"):
+        shutil.copy(folder / name, to / name)
+    shutil.copytree(folder / "networks", to / "networks")
+    return to
+
+
+def test_an_ensemble_goes_on_without_a_candidate_that_diverged(folder, tmp_path, monkeypatch):
+    diverging(monkeypatch, {(1, 2)}, copied(folder, tmp_path))
+    candidates(tmp_path)
+    found = artifacts.read_json(tmp_path / "candidates.json")
+    reason = "training diverged in epoch 1 (learning rate 0.003)"
+    assert found["left_out"] == [{"candidate": 1, "block": 2, "trial": 1, "reason": reason}]
+    assert [one["name"] for one in found["candidates"]] == ["candidate_000", "candidate_002"]
+    made, before = (artifacts.read_pool(one / "candidates.nc") for one in (tmp_path, folder))
+    xr.testing.assert_equal(made, before.sel(member=["candidate_000", "candidate_002"]))
+    assert artifacts.read_json(folder / "candidates.json")["left_out"] == []
+    given = (tmp_path / "candidates.nc", *pools(folder)[1:])
+    adaptor("selection").main(folder / "train.nc", given, tmp_path / "selection.json", CONFIG)
+    weights = artifacts.read_json(tmp_path / "selection.json")["forecasts"]["ensemble"]["weights"]
+    assert set(weights) <= {"candidate_000", "candidate_002"}
+
+
+def test_fewer_than_two_candidates_that_are_left_are_an_error(folder, tmp_path, monkeypatch):
+    diverging(monkeypatch, {(1, 2), (2, 0)}, copied(folder, tmp_path))
+    words = r"1 of 3 candidates are left, .* candidate 1 \(trial 1\), block 2: training diverged .* training\.clip_norm"
+    with pytest.raises(ArithmeticError, match=words):
+        candidates(tmp_path)
+
+
 def test_the_chosen_selection_has_the_least_crps_on_held_out_blocks(folder):
     found = artifacts.read_json(folder / "selection.json")
     for name in ("ensemble", "complete"):
@@ -146,6 +198,9 @@ def test_the_chosen_selection_has_the_least_crps_on_held_out_blocks(folder):
         assert len(one["weights"]) <= 2
     assert all(name.startswith("candidate") for name in found["forecasts"]["ensemble"]["weights"])
     assert found["forecasts"]["best_network"]["networks"] == 1
+    chosen_on = {name: one["held_out"]["chosen_on"] for name, one in found["forecasts"].items()}
+    assert [chosen_on[name] for name in compared.OURS] == ["other blocks"] * 4 + ["these blocks"] * 2
+    assert {chosen_on[name] for name in BASELINES} == {None}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -176,7 +231,25 @@ def test_scores_have_intervals_baselines_and_a_verdict(folder):
     assert {line["method"] for line in lines} == set(NAMES)
 
 
-def test_test_targets_change_scores_and_nothing_that_was_made_before(folder, tmp_path):
+def test_test_weeks_change_nothing_that_is_fitted_or_chosen(folder, tmp_path):
+    # the adaptors see test inputs and could use them. Networks are copied: what they forecast is made anew, since it is
+    # of other windows
+    shutil.copytree(folder / "networks", tmp_path / "networks")
+    series = coefficients()
+    test = series.time.values > np.datetime64(PROTOCOL.train_last)
+    series.coefficient.values[test] = shift(series.coefficient.values[test])
+    chosen(tmp_path, series)
+    assert artifacts.read_json(tmp_path / "selection.json") == artifacts.read_json(folder / "selection.json")
+    two = zip(pools(tmp_path), pools(folder), strict=True)
+    read = [(artifacts.read_pool(ours), artifacts.read_pool(before)) for ours, before in two]
+    for name in ("held_mean", "held_sigma", "block"):
+        for made, before in read:
+            np.testing.assert_array_equal(made[name], before[name])
+    # that they do see the test weeks: what candidates forecast from them is another
+    assert float(abs(read[0][0]["mean"] - read[0][1]["mean"]).mean()) > 0.1
+
+
+def test_test_targets_change_scores_and_nothing_else(folder, tmp_path):
     targets = artifacts.read_windows(folder / "test_targets.nc", artifacts.TARGETS)
     for name in ("train.nc", "selection.json", "forecasts"):
         (tmp_path / name).symlink_to(folder / name)
@@ -184,7 +257,7 @@ def test_test_targets_change_scores_and_nothing_that_was_made_before(folder, tmp
     score(tmp_path)
     here, there = (artifacts.read_json(one / "short.json") for one in (folder, tmp_path))
     assert here["crps"]["value"] != there["crps"]["value"]
-    assert here["forecasts"]["complete"]["held_out"] == there["forecasts"]["complete"]["held_out"]
+    assert here["forecasts"].keys() == there["forecasts"].keys()
 
 
 def drawn(path: Path) -> None:
@@ -325,7 +398,7 @@ def test_members_of_different_leads_are_refused(folder, tmp_path):
 def test_a_catalogue_of_one_is_refused(folder, tmp_path):
     xr.load_dataset(folder / "candidates.nc").isel(member=[0]).to_netcdf(tmp_path / "candidates.nc")
     given = (tmp_path / "candidates.nc", *pools(folder)[1:])
-    with pytest.raises(ValueError, match="the catalogue has 1 member"):
+    with pytest.raises(ValueError, match=r"the catalogue has 1 member .* raise uncertainty\.candidates"):
         adaptor("selection").main(folder / "train.nc", given, tmp_path / "selection.json", CONFIG)
 
 
@@ -346,5 +419,7 @@ def test_a_mixture_without_weights_is_refused(folder, tmp_path):
 
 def test_too_few_trials_are_refused(folder):
     more = CONFIG.model_copy(update={"candidates": 9})
-    with pytest.raises(ValueError, match="finished only 4 different points"):
+    with pytest.raises(
+        ValueError, match=r"uncertainty\.candidates is 9, but the search finished only 4 different points"
+    ):
         candidates(folder, more)

@@ -157,7 +157,7 @@ def test_a_small_search_trains_enough_architectures_to_the_end(algorithm, system
         outcomes.append(Outcome(running.pop(0), loss=random.random(), seconds=0.0))
         search.tell(outcomes[-1:])
         running += search.ask(small.search.lanes - len(running))
-    found = select.top_k(log.table(outcomes, None), small.ensemble.members)
+    found = select.top_k(log.table(outcomes, None), small.ensemble.members, "ensemble.members")
     assert len(found) == (5 if system else 2)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from podnas.config import UncertaintyConfig
-from podnas.ensemble import calibrate, learned, selection
+from podnas.ensemble import calibrate, compared, learned, selection
 from podnas.ensemble.members import Gaussians
 from podnas.ensemble.pool import Candidate, Pool
 from podnas.ensemble.selection import Choice, Ensemble, Prepared, Settings
@@ -54,6 +54,30 @@ def test_the_score_is_that_of_the_mixture_over_all_blocks():
     (found,) = selection.validated(made, BLOCK, SETTINGS, [Prepared.plain])
     mixture = Prepared(made, SETTINGS).plain().mixture(made)
     assert found["crps"] == pytest.approx(mixture.crps(made.truth).mean())
+
+
+def test_the_best_candidate_is_judged_as_the_best_of_the_other_blocks():
+    # each is the best on two blocks and bad on one, so whoever is chosen by two blocks does badly on the third
+    random = np.random.default_rng(0)
+    truth = random.normal(size=(len(BLOCK), 3, 2))
+    bad = [np.where(number == BLOCK, 3.0, 0.1)[:, None, None] for number in range(3)]
+    held = [truth + size * random.normal(size=truth.shape) for size in bad]
+    sigma = np.ones(truth.shape)
+    ahead = np.ones((3, 5, 3, 2))
+    pool = Pool(
+        {f"candidate_{n}": Candidate(mean, sigma, ahead, ahead) for n, mean in enumerate(held)}, BLOCK, np.arange(120)
+    )
+    record = compared.Record(truth, UncertaintyConfig(member_calibration="one", calibration="one"))
+    name = record.alone(pool)
+    record.made("same", pool.take([name]), Prepared.equal, "these blocks")
+    best, single, same = (record.forecasts[one] for one in (compared.BEST, compared.SINGLE, "same"))
+    assert best["weights"] == single["weights"] == same["weights"] == {name: 1.0}
+    assert best["factors"] == same["factors"]
+    assert (best["networks"], single["networks"]) == (None, 1)
+    assert best["held_out"] == single["held_out"]
+    assert best["held_out"]["crps"] > 2 * same["held_out"]["crps"]
+    assert [one["held_out"]["chosen_on"] for one in (best, same)] == ["other blocks", "these blocks"]
+    assert np.mean(best["held_out"]["crps_by_block"]) == pytest.approx(best["held_out"]["crps"])
 
 
 @pytest.mark.parametrize("method", ["top_k", "greedy", "sorted_greedy", "bagged", "learned_likelihood", "learned_crps"])

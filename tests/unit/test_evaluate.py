@@ -283,6 +283,6 @@ def test_only_trials_on_everything_become_members():
         (3, 1, 1.0, 1.0, 0.2, '{"a": 3}'),
     ]
     table = pd.DataFrame(rows, columns=columns)
-    assert [row["trial"] for row in select.top_k(table, 2)] == [3, 0]
+    assert [row["trial"] for row in select.top_k(table, 2, "ensemble.members")] == [3, 0]
     with pytest.raises(ValueError, match=r"ensemble\.members is 3, but the search finished only 2 different points"):
-        select.top_k(table, 3)
+        select.top_k(table, 3, "ensemble.members")

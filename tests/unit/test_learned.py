@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 from scipy.special import expit
+from sklearn.metrics import log_loss
 
 from podnas.ensemble import calibrate, learned
 from podnas.ensemble.members import Events, Gaussians
@@ -59,6 +60,29 @@ class Stop:
     """What a minimiser that found nothing gives back."""
 
     fun = np.nan
+
+
+def test_many_points_and_members_that_are_far_from_all_have_a_finite_loss():
+    # more points than are worked on together, and one that no member thinks possible
+    random = np.random.default_rng(2)
+    truth = random.normal(size=1300)
+    truth[700] = 60.0
+    means = [truth * (np.abs(truth) < 50) + random.normal(size=truth.size) for _ in range(3)]
+    made = Gaussians(["a", "b", "c"], means, [np.ones(truth.size)] * 3, truth)
+    found = learned.likelihood(made)
+    mixture = Mixture(np.stack(made.means), found.parameters[0][:, None] * np.stack(made.sigmas), found.weights)
+    assert found.loss == pytest.approx(spread.nll(mixture, truth).mean(), rel=1e-5)
+    outcome = (truth > 0).astype(int)
+    sure = [np.where(outcome == 1, 200.0, -200.0), np.where(truth > 0.5, 300.0, -300.0)]
+    assert np.isfinite(learned.cross_entropy(Events(["right", "often wrong"], sure, outcome)).loss)
+
+
+def test_the_loss_of_events_is_that_of_the_pooled_probability():
+    made = events(5)
+    found = learned.cross_entropy(made)
+    alpha, beta = found.parameters[:, :, None]
+    pooled = found.weights @ expit(alpha * made.rows() + beta)
+    assert found.loss == pytest.approx(log_loss(made.outcome.ravel(), pooled), rel=1e-5)
 
 
 @pytest.mark.parametrize("name", ["likelihood", "crps"])

@@ -74,5 +74,5 @@ def test_rare_events_leave_resamples_without_any_out():
 
 def test_one_class_is_refused():
     probability, outcome, reference, climatology = example()
-    with pytest.raises(ValueError, match="all 300 outcomes of the validation set are 0"):
+    with pytest.raises(ValueError, match="all 300 outcomes of the event in the validation set are 0"):
         occurrence.summary(probability, 0 * outcome, reference, climatology)

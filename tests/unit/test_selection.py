@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 from sklearn.metrics import brier_score_loss, log_loss
 
-from podnas.ensemble import criteria, greedy
+from podnas.ensemble import criteria, greedy, kernels
 from podnas.ensemble.members import Events, Gaussians
 from podnas.ensemble.mixture import Mixture, mean_absolute
 from podnas.verify import spread
@@ -102,10 +102,15 @@ def test_greedy_adds_what_lowers_the_loss_most_and_stops_when_nothing_does(name)
 
 def test_the_fast_kernel_of_the_crps_is_the_exact_one():
     z, sigma = np.linspace(-12, 12, 4001), np.linspace(0.01, 30, 4001)
-    for mean, spread_there in zip((z * sigma)[::40], sigma[::40], strict=True):
-        given_values = np.array([mean], np.float32), np.array([spread_there], np.float32)
-        exact = mean_absolute(mean, spread_there)
-        assert criteria._mean_absolute(*given_values) == pytest.approx(exact, rel=1e-6)
+    apart, variance = ((one[::40, None]).astype(np.float32) for one in (z * sigma, sigma**2))
+    found = kernels.mean_absolutes(apart, variance / 4, np.zeros(1, np.float32), np.ones(1, np.float32))
+    exact = mean_absolute(apart.astype(float), np.sqrt(variance.astype(float) / 4 + 1))[:, 0]
+    np.testing.assert_allclose(found, exact, rtol=1e-6)
+    # the same of more points than are worked on together
+    many = np.random.default_rng(0).normal(size=(3, 1201)).astype(np.float32)
+    found = kernels.mean_absolutes(many, many**2 + 1, many[0], many[1] ** 2)
+    exact = mean_absolute(many.astype(float) - many[0], np.sqrt(many.astype(float) ** 2 + 1 + many[1] ** 2))
+    np.testing.assert_allclose(found, exact.mean(axis=1), rtol=1e-6)
 
 
 def test_a_member_that_raises_the_loss_is_never_added():
@@ -153,8 +158,20 @@ def test_bags_depend_on_the_seed_alone():
     one, two, other = (greedy.bagged(found, 4, bags=5, seed=seed) for seed in (3, 3, 4))
     np.testing.assert_array_equal(one.counts, two.counts)
     assert one.order != other.order
-    # whole bags are the plain selection, so many times over
-    np.testing.assert_array_equal(greedy.bagged(found, 4, bags=3, share=1).counts, 3 * greedy.greedy(found, 4).counts)
+    # whole bags are the plain selection
+    np.testing.assert_allclose(greedy.bagged(found, 4, bags=3, share=1).weights, greedy.greedy(found, 4).weights)
+
+
+def test_bags_count_alike_however_many_members_they_took(monkeypatch):
+    bags = iter([[(0, 0.9)], [(1, 0.9), (2, 0.8), (1, 0.7)]] * 2)
+    monkeypatch.setattr(greedy, "_climb", lambda *_: next(bags))
+    found = criteria.likelihood(gaussians())
+    np.testing.assert_allclose(greedy.bagged(found, 3, bags=2).weights, [1 / 2, 1 / 3, 1 / 6, 0, 0, 0])
+    # of more than are wanted the heaviest stay, with the weights that they had
+    cut = greedy.bagged(found, 2, bags=2)
+    np.testing.assert_allclose(cut.weights, [3 / 5, 2 / 5, 0, 0, 0, 0])
+    assert cut.order == (0, 1, 1)
+    assert cut.loss == pytest.approx(brute("likelihood", cut.weights), rel=1e-5)
 
 
 def harmed(member: int, **changes: np.ndarray) -> None:
@@ -177,7 +194,7 @@ def test_members_that_are_no_forecasts_are_refused_by_name():
 
 
 def test_a_catalogue_with_one_entry_is_refused():
-    with pytest.raises(ValueError, match=r"the catalogue has 1 member \(trial 0\)"):
+    with pytest.raises(ValueError, match=r"the catalogue has 1 member \(trial 0\).* have more made, or use the single"):
         criteria.likelihood(gaussians(1))
     with pytest.raises(ValueError, match="the catalogue has 1 member"):
         criteria.Crps(gaussians(1))
@@ -187,8 +204,8 @@ def test_a_catalogue_with_one_entry_is_refused():
 
 @pytest.mark.parametrize("came", [0, 1])
 def test_a_validation_set_of_one_class_is_refused(came):
-    with pytest.raises(ValueError, match=f"all 4 outcomes of the validation set are {came}"):
-        Events(["a", "b"], [np.zeros(4), np.ones(4)], np.full(4, came))
+    with pytest.raises(ValueError, match=f"all 4 outcomes of warm weeks in the validation set are {came}"):
+        Events(["a", "b"], [np.zeros(4), np.ones(4)], np.full(4, came), "warm weeks")
 
 
 def test_more_members_than_the_catalogue_has_are_refused():

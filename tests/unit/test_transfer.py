@@ -11,7 +11,7 @@ import xarray as xr
 
 from podnas import artifacts, windows
 from podnas.config import BaselinesConfig, TrainingConfig, TransferConfig
-from podnas.networks import engines, transfer
+from podnas.networks import engines, planned, retrain, transfer
 from podnas.networks.recipe import Recipe
 from podnas.networks.space import stacked_lstm
 from podnas.verify import transfer as verified
@@ -60,6 +60,17 @@ def data() -> windows.Training:
 def run(data: windows.Training, folder: Path, study: TransferConfig, report=lambda plan, state: None):
     planned = transfer.plans(SMALL, study, RECIPE, {"code": "1"})
     return planned, transfer.train(planned, data, RECIPE, folder, engines.named("kernels"), 1, report)
+
+
+def test_a_network_that_diverges_ends_a_study_by_its_name_with_the_remedy(data, tmp_path):
+    def ill(plan):
+        begun = retrain.job(plan["point"], 0, retrain.held_out(data, RECIPE, 0), RECIPE)
+        nothing = np.full_like(begun.state.parameters, np.nan)
+        return dataclasses.replace(begun, state=dataclasses.replace(begun.state, parameters=nothing))
+
+    plan, engine = [{"point": stacked_lstm(4, 1)}], engines.named("kernels")
+    with pytest.raises(ArithmeticError, match=r"network_7: training diverged in epoch 1 .* set training\.clip_norm"):
+        planned.train(plan, ill, lambda _: tmp_path / "network_7.npz", engine, 1, print)
 
 
 def test_a_killed_study_goes_on_with_what_it_has(data, tmp_path):

@@ -27,7 +27,7 @@ def main(
     dataset = artifacts.read_windows(train, artifacts.TRAINING)
     test = artifacts.read_windows(test_inputs, artifacts.INPUTS)
     data, later = windows.training(dataset), windows.inputs(test, windows.scaler(dataset))
-    chosen = select.top_k(artifacts.read_table(trials), config.candidates)
+    chosen = select.top_k(artifacts.read_table(trials), config.candidates, "uncertainty.candidates")
     recipe = Recipe(training, window, config.epochs, keep_best=False)
     # forecasts of a network come from the kernels, whatever would train it fastest
     engine = engines.named("kernels")
@@ -36,14 +36,13 @@ def main(
     progress = Progress("candidates", len(plan))
 
     def report(one, result):
-        text = f"{one['candidate']}, block {one['block']}: validation NLL {result['validation_nll']:.3f}"
-        progress.step(text, shown=one["block"] == 0)
+        progress.step(candidates.told(one, result), shown=one["block"] == 0 or candidates.ERROR in result)
 
-    results = candidates.train(plan, data, later, folder, engine, workers, report)
-    names = [f"candidate_{number:03d}" for number in range(len(chosen))]
-    held = candidates.held_windows(data, window)
-    artifacts.write_pool(outputs[0], pool.dataset(candidates.stacked(plan, results), names, held, dataset, test))
-    artifacts.write_json(outputs[1], candidates.catalogue(plan, results, names))
+    trained = candidates.train(plan, data, later, folder, engine, workers, report)
+    names = [candidates.name(number) for number in trained.candidates]
+    held, made = candidates.held_windows(data, window), candidates.stacked(trained.plan, trained.results)
+    artifacts.write_pool(outputs[0], pool.dataset(made, names, held, dataset, test))
+    artifacts.write_json(outputs[1], candidates.catalogue(trained))
 
 
 if __name__ == "__main__":

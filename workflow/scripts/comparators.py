@@ -42,16 +42,15 @@ def main(
     progress = Progress("deep ensemble", len(plan))
 
     def report(one, result):
-        text = f"{one['candidate']}, block {one['block']}: validation NLL {result['validation_nll']:.3f}"
-        progress.step(text, shown=one["block"] == 0)
+        progress.step(candidates.told(one, result), shown=one["block"] == 0 or candidates.ERROR in result)
 
-    results = candidates.train(plan, data, later, folder, engine, workers, report)
-    first = [place for place, one in enumerate(plan) if one["candidate"] == 0]
-    dropped = dropout.forecasts(
-        [plan[place] for place in first], [results[place] for place in first], data, later, config.passes, seed
-    )
-    made = {name: np.concatenate([part, dropped[name]]) for name, part in candidates.stacked(plan, results).items()}
-    names = [f"deep_ensemble_{number:02d}" for number in range(config.initialisations)]
+    trained = candidates.train(plan, data, later, folder, engine, workers, report)
+    blocks = window.validation_blocks  # networks of the first initialisation, whose dropout is left on
+    first = (trained.plan[:blocks], trained.results[:blocks])
+    dropped = dropout.forecasts(*first, data, later, config.passes, seed)
+    stacked = candidates.stacked(trained.plan, trained.results)
+    made = {name: np.concatenate([part, dropped[name]]) for name, part in stacked.items()}
+    names = [f"deep_ensemble_{number:02d}" for number in trained.candidates]
     names += [f"mc_dropout_{number:02d}" for number in range(config.passes)]
     artifacts.write_pool(output, pool.dataset(made, names, candidates.held_windows(data, window), dataset, test))
 

@@ -44,21 +44,21 @@ def main(
     given = windows.inputs(inputs, standard)
     simple = {name: Gaussian(name, baselines, window).fit(whole) for name in BASELINES}
     recipe = Recipe(training, window, config.epochs, keep_best=False)
-    points = select.top_k(artifacts.read_table(trials), config.architectures)
+    points = select.top_k(artifacts.read_table(trials), config.architectures, "outlook.architectures")
     plan = candidates.plans(points, recipe, config.seed, whole, {"code": code, **provenance.versions(*LEARNING)})
     progress = Progress(f"networks of {dataset.attrs['protocol']}", len(plan))
 
     def report(one: Mapping[str, Any], result: Mapping[str, Any]) -> None:
-        text = f"trial {one['trial']}, block {one['block']}: validation NLL {result['validation_nll']:.3f}"
-        progress.step(text, shown=one["block"] == 0)
+        progress.step(candidates.told(one, result), shown=one["block"] == 0 or candidates.ERROR in result)
 
-    results = candidates.train(plan, whole, given, folder, engines.named("kernels"), workers, report)
-    networks = {name: values.astype(np.float64) for name, values in candidates.stacked(plan, results).items()}
+    trained = candidates.train(plan, whole, given, folder, engines.named("kernels"), workers, report)
+    stacked = candidates.stacked(trained.plan, trained.results)
+    networks = {name: values.astype(np.float64) for name, values in stacked.items()}
     truth = np.concatenate([held.validate.targets for held in windows.folds(whole, window)])
     held = Gaussians(
-        [*LINEAR, *(f"network {row['trial']}" for row in points)],
+        [*LINEAR, *(f"network {points[number]['trial']}" for number in trained.candidates)],
         [*(truth - simple[name].errors for name in LINEAR), *networks["held_mean"]],
-        [*(np.broadcast_to(simple[name].sigma, truth.shape) for name in LINEAR), *networks["held_sigma"]],
+        [*(simple[name].held_sigma() for name in LINEAR), *networks["held_sigma"]],
         truth,
     )
     chosen = calibrated.fit(held, config.members)
@@ -100,6 +100,7 @@ def main(
             for name, weight, one in zip(chosen.names, chosen.weights, chosen.scales, strict=True)
         ],
         "points": points,
+        "left_out": list(trained.left_out),
         "calibration_by_lead": chosen.factor[:, 0].tolist(),
         "windows": len(whole.inputs),
     }
@@ -107,7 +108,11 @@ def main(
 
 
 def held_out(held: Gaussians, chosen: calibrated.Calibrated, scale: Array) -> Mapping[str, Any]:
-    """What held-out blocks say of each candidate, in the units of the index."""
+    """What held-out blocks say of each candidate, in the units of the index.
+
+    Forecasts are of blocks that were held out; the one factor of each candidate's sigma, and the members of the
+    mixture, are from all blocks together, so that `crps` is of the very windows that these were fitted to.
+    """
     return {
         "windows": len(held.truth),
         "rmse_by_lead": {

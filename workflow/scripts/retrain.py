@@ -31,7 +31,7 @@ def main(
     recipe = Recipe(training, window, config.epochs, keep_best=config.keep == "best")
     numbers = range(share, config.members, shares)
     progress = Progress(f"retrain {name}", len(numbers))
-    chosen = select.top_k(table, config.members)
+    chosen = select.top_k(table, config.members, "ensemble.members")
     arrays = held_out(data, recipe, block=-1)
     engine = engines.choose(training, workers, lambda: [job(row["point"], 0, arrays, recipe) for row in chosen])
     members = retrain(

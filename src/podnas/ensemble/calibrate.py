@@ -17,7 +17,7 @@ from podnas.ensemble.members import Events, Gaussians, check_classes
 from podnas.ensemble.mixture import Mixture
 from podnas.windows import Array
 
-Sharing = Literal["all", "modes", "none"]  # one factor, one for each lead, one for each lead and mode
+Sharing = Literal["all", "modes", "none"]  # one for all, one for each lead, one for each lead and mode
 AXES = {"all": None, "modes": (0, 2), "none": (0,)}
 
 

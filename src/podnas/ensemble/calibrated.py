@@ -1,6 +1,8 @@
 """Candidates to one calibrated mixture: each scaled, chosen greedily by CRPS, the mixture scaled for each lead.
 
 All by forecasts of held-out blocks of the training period.
+
+ASSUME: factors of one network a candidate hold for the mixture of its networks, as in `selection.Prepared`.
 """
 
 from __future__ import annotations

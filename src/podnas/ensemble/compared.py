@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from podnas.config import UncertaintyConfig
 from podnas.ensemble import selection
 from podnas.ensemble.mixture import Mixture
 from podnas.ensemble.pool import Pool
-from podnas.ensemble.selection import Ensemble, Prepared, Settings
+from podnas.ensemble.selection import Choice, Ensemble, Fit, Prepared, Settings
 from podnas.windows import Array
 
 ENSEMBLE = "ensemble"  # networks alone
@@ -17,6 +18,7 @@ COMPLETE = "complete"  # networks and Gaussian baselines
 BEST, SINGLE = "best_candidate", "best_network"  # one candidate: with its networks, one of which held each block out
 DEEP, DROPOUT = "deep_ensemble", "mc_dropout"
 OURS = (COMPLETE, ENSEMBLE, BEST, SINGLE, DEEP, DROPOUT)  # in the order of tables and figures
+CHOSEN_ON = "chosen_on"  # blocks that its point, or its members, were chosen by: those it is scored on, or the others
 
 
 class Record:
@@ -32,26 +34,42 @@ class Record:
         held = members.held(self.truth)
         made, found = selection.choose(held, members.block, self.config.methods, self.config.sizes, self.settings)
         self.choices[name] = found["choices"]
-        self._keep(name, members, made, found["chosen"])
+        self._keep(name, members, made, found["chosen"], "other blocks")
 
-    def made(self, name: str, members: Pool, fit: Callable[[Prepared], Ensemble], networks: int | None = None) -> None:
-        """An ensemble of all these members; of later windows, of the first `networks` of each alone."""
+    def made(self, name: str, members: Pool, fit: Fit, chosen_on: str | None = None) -> None:
+        """An ensemble of all these members."""
         held = members.held(self.truth)
         (scores,) = selection.validated(held, members.block, self.settings, [fit])
-        self._keep(name, members, fit(Prepared(held, self.settings)), scores, networks)
+        self._keep(name, members, fit(Prepared(held, self.settings)), scores, chosen_on)
 
-    def best(self, members: Pool) -> str:
-        """Name of the candidate that is best alone."""
+    def alone(self, members: Pool) -> str:
+        """The candidate that is best alone, with all of its networks and with the first; its name.
+
+        On held-out blocks both have the scores of the candidate that is best on the other blocks.
+        """
         held = members.held(self.truth)
-        return list(members.candidates)[Prepared(held, self.settings).best()]
+        prepared, alone = Prepared(held, self.settings), Choice("top_k", 1)
+        (scores,) = selection.validated(held, members.block, self.settings, [partial(Prepared.fit, choice=alone)])
+        for name, networks in ((BEST, None), (SINGLE, 1)):
+            self._keep(name, members, prepared.fit(alone), scores, "other blocks", networks)
+        return list(members.candidates)[prepared.best()]
 
     def _keep(
-        self, name: str, members: Pool, made: Ensemble, scores: Mapping[str, Any], networks: int | None = None
+        self,
+        name: str,
+        members: Pool,
+        made: Ensemble,
+        scores: Mapping[str, Any],
+        chosen_on: str | None,
+        networks: int | None = None,
     ) -> None:
-        correlation = selection.correlation(made, members.held(self.truth)).tolist()
+        """networks: of later windows, the first so many of each candidate forecast alone."""
         self.forecasts[name] = {
-            **made.record(), "correlation": correlation, "networks": networks, "held_out": dict(scores)
-        }  # fmt: skip
+            **made.record(),
+            "correlation": selection.correlation(made, members.held(self.truth)).tolist(),
+            "networks": networks,
+            "held_out": {**scores, CHOSEN_ON: chosen_on},
+        }
 
 
 def record(candidates: Pool, baselines: Pool, comparators: Pool, truth: Array, config: UncertaintyConfig) -> Any:
@@ -60,12 +78,11 @@ def record(candidates: Pool, baselines: Pool, comparators: Pool, truth: Array, c
     made.chosen(ENSEMBLE, candidates)
     if config.with_baselines:
         made.chosen(COMPLETE, candidates.joined(baselines))
-    best = made.best(candidates)
-    made.made(BEST, candidates.take([best]), Prepared.equal)
-    made.made(SINGLE, candidates.take([best]), Prepared.equal, networks=1)
+    best = made.alone(candidates)
     for kind in (DEEP, DROPOUT):
         of_kind = [name for name in comparators.candidates if name.startswith(kind)]
-        made.made(kind, comparators.take(of_kind), Prepared.equal)
+        # of the best candidate on all blocks: on those that it is scored on, too
+        made.made(kind, comparators.take(of_kind), Prepared.equal, "these blocks")
     for name in baselines.candidates:
         made.made(name, baselines.take([name]), Prepared.plain)
     sizes = selection.by_size(candidates.held(truth), candidates.block, made.settings)

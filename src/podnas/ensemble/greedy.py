@@ -4,7 +4,7 @@ Caruana et al. (2004): begin with the best, add, with replacement, the member th
 or the ensemble has so many distinct ones. Taking a member twice gives it twice the weight. The algorithm is printed
 upside down in Egele et al. (2021): a member is added where the loss *falls* below the least so far.
 Two remedies of theirs against overfitting the validation set: a start from the best few (sorted start), and bags, each
-chosen from a random part of the candidates, whose counts are added up (bagging).
+chosen from a random part of the candidates, whose weights are averaged (bagging).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DRAWS = 20  # additions for each distinct member that is wanted, at most
 class Selection:
     """Members, how often each was taken, and the loss after each addition."""
 
-    counts: Array  # (candidates,)
+    counts: Array  # (candidates,); of bags, the sum of their weights
     order: tuple[int, ...]  # members as they were added; of bags, one bag after the other
     losses: tuple[float, ...]  # after each addition
     loss: float  # of the ensemble
@@ -47,7 +47,9 @@ def top_k(criterion: Criterion, count: int) -> Selection:
     """The members that are best alone, once each; raises ValueError where there are fewer."""
     available = len(criterion.names)
     if not 1 <= count <= available:
-        raise ValueError(f"{count} members are wanted, but the catalogue has {available}; lower ensemble.members")
+        raise ValueError(
+            f"{count} members are wanted, but the catalogue has {available}; ask for at least 1 and at most so many"
+        )
     ranked = _ranked(criterion, np.arange(available))[:count]
     return _selection(criterion, [(member, float(criterion.singles()[member])) for member in ranked])
 
@@ -63,20 +65,23 @@ def greedy(criterion: Criterion, distinct: int, start: int | None = 1) -> Select
 def bagged(
     criterion: Criterion, distinct: int, start: int | None = 1, bags: int = 20, share: float = 0.5, seed: int = 0
 ) -> Selection:
-    """Counts of several greedy selections, each among a random share of the candidates; at most `distinct` in the end.
+    """The mean of several greedy selections, each among a random share of the candidates; at most `distinct` are left.
 
-    Of more, the heaviest stay, of equal ones the best alone.
+    Bags count alike, however many members they took. Of more, the heaviest stay, of equal ones the best alone.
     """
     if bags < 1 or not 0 < share <= 1:
         raise ValueError(f"bags is {bags} and share {share}; bags is at least 1, and share above 0 and at most 1")
     random, candidates = np.random.default_rng(seed), len(criterion.names)
     size = max(2, round(share * candidates))
     added: list[tuple[int, float]] = []
+    weights = np.zeros(candidates)
     for _ in range(bags):
-        added += _climb(criterion, np.sort(random.choice(candidates, size, replace=False)), distinct, start)
-    counts = np.bincount([member for member, _ in added], minlength=candidates)
-    kept = np.lexsort((criterion.singles(), -counts))[:distinct]
-    return _selection(criterion, [one for one in added if one[0] in kept])
+        bag = _climb(criterion, np.sort(random.choice(candidates, size, replace=False)), distinct, start)
+        weights += np.bincount([member for member, _ in bag], minlength=candidates) / len(bag)
+        added += bag
+    kept = np.lexsort((criterion.singles(), -weights))[:distinct]
+    weights[np.setdiff1d(np.arange(candidates), kept)] = 0
+    return _selection(criterion, [one for one in added if one[0] in kept], weights)
 
 
 def _climb(criterion: Criterion, among: Array, distinct: int, start: int | None) -> list[tuple[int, float]]:
@@ -110,7 +115,8 @@ def _ranked(criterion: Criterion, among: Array) -> list[int]:
     return [int(member) for member in among[order]]
 
 
-def _selection(criterion: Criterion, added: list[tuple[int, float]]) -> Selection:
+def _selection(criterion: Criterion, added: list[tuple[int, float]], counts: Array | None = None) -> Selection:
     order, losses = zip(*added, strict=True)
-    counts = np.bincount(order, minlength=len(criterion.names))
+    if counts is None:
+        counts = np.bincount(order, minlength=len(criterion.names))
     return Selection(counts, tuple(order), tuple(losses), criterion.loss(counts / counts.sum()))

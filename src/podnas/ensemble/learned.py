@@ -2,7 +2,7 @@
 
 Weights are softmax(gamma), so they stay on the simplex. The loss is that of the pooled forecast on validation windows:
 the negative log likelihood of a Gaussian mixture with sigmas s_i sigma_i, its CRPS, or the cross-entropy of pooled
-probabilities expit(alpha_i y_i + beta_i). Gradients are written out; L-BFGS minimises.
+probabilities expit(alpha_i y_i + beta_i). Gradients are written out (`kernels.py`); L-BFGS minimises.
 """
 
 from __future__ import annotations
@@ -12,19 +12,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import erf, expit, log_expit, softmax
+from scipy.special import softmax
 
-from podnas.ensemble import calibrate
+from podnas.ensemble import calibrate, kernels
 from podnas.ensemble.members import Events, Gaussians, check_several
-from podnas.ensemble.mixture import mean_absolute
 from podnas.windows import Array
 
-POINTS = 512  # validation points that are worked on together: 2 MB of float32 for 1,000 members stay in the cache
 ITERATIONS = 60
 FARTHEST = 10.0  # logarithm of a factor of sigma, on both sides: beyond it exponentials overflow in float32
 CANDIDATES = 30  # whose pairs the CRPS is worked out for; the others have no weight
 
-Terms = Callable[[slice, Array], tuple[Array, Sequence[Array]]]  # logs (members, points), derivatives by parameter
 Loss = Callable[[Array, Array], tuple[float, Array, Array]]  # of weights, parameters: value and both gradients
 
 
@@ -54,14 +51,14 @@ def likelihood(members: Gaussians, largest: int | None = None, iterations: int =
 
     def learn(rows: Sequence[int]) -> Learned:
         squares, logs = members.take(rows).standardised()
+        shares = np.full(members.truth.size, 1 / members.truth.size, np.float32)
 
-        def terms(part: slice, parameters: Array) -> tuple[Array, Sequence[Array]]:
-            log_scale = parameters[0, :, None].astype(np.float32)
-            scaled = squares[:, part] * np.exp(-2 * log_scale)
-            return -0.5 * (scaled + np.float32(np.log(2 * np.pi))) - logs[:, part] - log_scale, (scaled - 1,)
+        def loss(weights: Array, parameters: Array) -> tuple[float, Array, Array]:
+            single = weights.astype(np.float32)
+            found = kernels.gaussians(squares, logs, parameters[0].astype(np.float32), single, shares)
+            return found[0], found[1], weights * found[2][None]
 
-        shares = np.full(members.truth.size, 1 / members.truth.size)
-        return _scales(_descend(_pooled(terms, shares), np.log(factors[None, rows]), iterations, FARTHEST))
+        return _scales(_descend(loss, np.log(factors[None, rows]), iterations, FARTHEST))
 
     return _cut(learn, len(members.names), largest)
 
@@ -73,17 +70,14 @@ def crps(members: Gaussians, largest: int | None = None, iterations: int = ITERA
     """
     check_several(members.names)
     factors = calibrate.member_factors(members)
-    means, sigmas = (np.stack([one.ravel() for one in part]) for part in (members.means, members.sigmas))
-    truth = members.truth.ravel()
+    means, sigmas = _rows(members.means), _rows(members.sigmas)
+    truth, scaled = members.truth.ravel().astype(np.float32), factors[:, None].astype(np.float32) * sigmas
 
     def learn(rows: Sequence[int]) -> Learned:
-        loss = _continuous(truth, means[rows], sigmas[rows])
+        loss = _continuous(truth, means[rows], sigmas[rows] ** 2)
         return _scales(_descend(loss, np.log(factors[None, rows]), iterations, FARTHEST))
 
-    alone = [
-        mean_absolute(truth - mean, scale * sigma).mean() - scale * sigma.mean() / np.sqrt(np.pi)
-        for mean, sigma, scale in zip(means, sigmas, factors, strict=True)
-    ]
+    alone = kernels.truths(means, scaled**2, truth)[0] - scaled.mean(axis=1) / np.sqrt(np.pi)
     best = sorted(int(row) for row in np.argsort(alone, kind="stable")[:CANDIDATES])
     found = _cut(lambda rows: learn([best[row] for row in rows]), len(best), largest)
     return _placed(found, best, factors[None])
@@ -100,69 +94,37 @@ def cross_entropy(
     alone = calibrate.member_platts(members, balanced)
     begin = np.array([[one.alpha for one in alone], [one.beta for one in alone]])
     sign = np.where(members.outcome.ravel() == 1, 1, -1).astype(np.float32)
-    logits, shares = members.rows(), members.shares(balanced)
+    logits, shares = members.rows(), members.shares(balanced).astype(np.float32)
 
     def learn(rows: Sequence[int]) -> Learned:
         some = logits[rows]
 
-        def terms(part: slice, parameters: Array) -> tuple[Array, Sequence[Array]]:
-            alpha, beta = parameters[:, :, None].astype(np.float32)
-            argument = (alpha * some[:, part] + beta) * sign[part]
-            miss = expit(-argument) * sign[part]
-            return log_expit(argument), (miss * some[:, part], miss)
+        def loss(weights: Array, parameters: Array) -> tuple[float, Array, Array]:
+            alpha, beta = parameters.astype(np.float32)
+            found = kernels.events(some, sign, alpha, beta, weights.astype(np.float32), shares)
+            return found[0], found[1], weights * np.stack(found[2:])
 
-        return _descend(_pooled(terms, shares), begin[:, rows], iterations)
+        return _descend(loss, begin[:, rows], iterations)
 
     return _cut(learn, len(members.names), largest)
 
 
-def _pooled(terms: Terms, shares: Array) -> Loss:
-    """Minus the mean logarithm of the pooled likelihood over points with these shares (points,), and its gradients."""
-    slices = [slice(first, first + POINTS) for first in range(0, len(shares), POINTS)]
-
-    def loss(weights: Array, parameters: Array) -> tuple[float, Array, Array]:
-        value, by_weight, by_parameter = 0.0, np.zeros_like(weights), np.zeros_like(parameters)
-        single = weights.astype(np.float32)
-        for part in slices:
-            logs, slopes = terms(part, parameters)
-            best = logs.max(axis=0)
-            likelihood = np.exp(logs - best)
-            pooled = single @ likelihood
-            value -= float(shares[part] @ (np.log(pooled) + best))
-            share = (shares[part] / pooled).astype(np.float32)
-            by_weight -= likelihood @ share
-            for row, slope in zip(by_parameter, slopes, strict=True):
-                row -= (likelihood * slope) @ share
-        return value, by_weight, weights * by_parameter
-
-    return loss
+def _rows(values: Sequence[Array]) -> Array:
+    """Members' values (members, points) in float32."""
+    return np.stack([one.ravel().astype(np.float32) for one in values])
 
 
-def _continuous(truth: Array, means: Array, sigmas: Array) -> Loss:
+def _continuous(truth: Array, means: Array, variances: Array) -> Loss:
     """The mean CRPS of mixtures with sigmas exp(parameter) sigma_i, and its gradients."""
 
     def loss(weights: Array, parameters: Array) -> tuple[float, Array, Array]:
-        scaled = np.exp(parameters[0])[:, None] * sigmas
-        apart, slope = _absolute(truth - means, scaled)
-        linear, by_scale = apart.mean(axis=1), (slope * scaled).mean(axis=1)
-        pairs, by_first = np.empty((2, len(weights), len(weights)))
-        for row, (mean, sigma) in enumerate(zip(means, scaled, strict=True)):
-            both = np.sqrt(sigma**2 + scaled[row:] ** 2)
-            apart, slope = _absolute(mean - means[row:], both)
-            pairs[row, row:] = pairs[row:, row] = apart.mean(axis=1)
-            by_first[row, row:] = (slope / both * sigma**2).mean(axis=1)
-            by_first[row:, row] = (slope / both * scaled[row:] ** 2).mean(axis=1)
-        value = weights @ linear - weights @ pairs @ weights / 2
-        return float(value), linear - pairs @ weights, (weights * (by_scale - by_first @ weights))[None]
+        scaled = np.exp(2 * parameters[0]).astype(np.float32)[:, None] * variances
+        linear, by_scale = kernels.truths(means, scaled, truth)
+        absolute, by_first = kernels.pairs(means, scaled)
+        value = weights @ linear - weights @ absolute @ weights / 2
+        return float(value), linear - absolute @ weights, (weights * (by_scale - by_first @ weights))[None]
 
     return loss
-
-
-def _absolute(mean: Array, sigma: Array) -> tuple[Array, Array]:
-    """Mean of |X| of Gaussian X, and its derivative in sigma."""
-    z = mean / sigma
-    slope = np.sqrt(2 / np.pi) * np.exp(-0.5 * z**2)
-    return sigma * slope + mean * erf(z / np.sqrt(2)), slope
 
 
 def _descend(loss: Loss, begin: Array, iterations: int, farthest: float | None = None) -> Learned:

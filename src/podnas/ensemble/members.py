@@ -73,10 +73,11 @@ class Events:
     names: Sequence[str]
     logits: Sequence[Array]  # of each member (…)
     outcome: Array  # (…) 1 where the event came, else 0
+    event: str = "the event"  # as a reader of an error knows it
 
     def __post_init__(self) -> None:
         _check_count(self.names, self.logits)
-        check_classes(self.outcome)
+        check_classes(self.outcome, self.event)
         for name, logit in zip(self.names, self.logits, strict=True):
             _check_shape(name, logit, self.outcome)
             _check_finite(f"member {name}", logit)
@@ -95,24 +96,24 @@ class Events:
         return shares
 
 
-def check_classes(outcome: Array) -> None:
+def check_classes(outcome: Array, event: str = "the event") -> None:
     """Raise ValueError where outcomes are not 0 or 1, or are all alike."""
     classes = np.unique(outcome)
     if not np.isin(classes, (0, 1)).all():
-        raise ValueError(f"outcomes of events are {classes[:5]}; they must be 0 or 1")
+        raise ValueError(f"outcomes of {event} are {classes[:5]}; they must be 0 or 1")
     if len(classes) < 2:
         raise ValueError(
-            f"all {outcome.size} outcomes of the validation set are {int(classes[0])}; probabilities can be neither "
-            "calibrated nor chosen by one class: take longer validation blocks, or another threshold"
+            f"all {outcome.size} outcomes of {event} in the validation set are {int(classes[0])}; probabilities can be "
+            "neither calibrated nor chosen by one class: take longer validation blocks, or another threshold"
         )
 
 
-def check_several(names: Sequence[str]) -> None:
-    """Raise ValueError where there is nothing to choose from."""
+def check_several(names: Sequence[str], setting: str | None = None) -> None:
+    """Raise ValueError where there is nothing to choose from; setting: where their number is set, if it is known."""
     if len(names) < 2:
         raise ValueError(
             f"the catalogue has {len(names)} member ({', '.join(names)}); an ensemble is chosen from two or more: "
-            "raise search.trials, or use the single network"
+            f"{f'raise {setting}' if setting else 'have more made'}, or use the single network"
         )
 
 

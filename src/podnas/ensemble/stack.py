@@ -12,15 +12,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from scipy.optimize import nnls
 
 from podnas import scores
+from podnas.ensemble.calibrate import Sharing
 from podnas.windows import Array
 
-Sharing = Literal["all", "modes", "none"]
 SHARING: tuple[Sharing, ...] = ("all", "modes", "none")  # weights for all together, for each lead, for lead and mode
 PENALTIES = (0.001, 0.01, 0.1, 1.0, 10.0, 1000.0)  # share of the truth's mean squared anomaly; the last: equal weights
 

@@ -2,13 +2,14 @@
 
 A candidate's network k has not seen block k, nor stopped by it, so that its forecasts of that block are honest: those
 of all its networks together are out-of-block forecasts of the whole training period. Windows that come later are
-forecast by all of them.
+forecast by all of them. A candidate of which a network diverged is left out, with the reason.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,23 @@ Plan = dict[str, Any]  # JSON: all that decides what a network becomes
 Result = dict[str, Any]  # how it was trained, its parameters and its forecasts
 Report = Callable[[Plan, Mapping[str, Any]], None]
 
+LEAST = 2  # candidates, for an ensemble
 FORECASTS = ("held_mean", "held_sigma", "mean", "sigma")  # standardised: of its block, of the windows that come later
-PARAMETERS = "parameters"
+PARAMETERS, ERROR = "parameters", "error"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The networks of all candidates of which every network was trained, and why the others were left out."""
+
+    plan: Sequence[Plan]
+    results: Sequence[Result]
+    left_out: Sequence[Mapping[str, Any]]  # candidate, block, trial and reason of each network that diverged
+
+    @property
+    def candidates(self) -> list[int]:
+        """Numbers of the candidates that are there."""
+        return sorted({one["candidate"] for one in self.plan})
 
 
 def plans(
@@ -66,10 +82,11 @@ def train(
     engine: Engine,
     workers: int,
     report: Report,
-) -> list[Result]:
+) -> Trained:
     """Train all networks and make their forecasts; what a killed run has finished is kept in `folder`.
 
-    Raises ArithmeticError when a training diverges.
+    A candidate of which a network diverges is left out. Raises ArithmeticError when fewer than two are left, and
+    RuntimeError when a network fails otherwise.
     """
 
     @cache
@@ -82,12 +99,37 @@ def train(
         member = Member(space.architecture(one["point"]), one["seed"], recipe.settings)
         return population.job(member, arrays(one["block"], recipe.settings.output_scale), recipe)
 
-    made = {number: found for number, one in enumerate(plan) if (found := _finished(folder, one)) is not None}
+    ahead = _hash(later)
+    made = {number: found for number, one in enumerate(plan) if (found := _finished(folder, one, ahead)) is not None}
     missing = [number for number in range(len(plan)) if number not in made]
     for done in lanes.finished(engine, workers, missing, begin):
         made[done.key] = _keep(folder, plan[done.key], done, data, later)
         report(plan[done.key], made[done.key])
-    return [made[number] for number in range(len(plan))]
+    return _whole(plan, [made[number] for number in range(len(plan))])
+
+
+def _whole(plan: Sequence[Plan], results: Sequence[Result]) -> Trained:
+    """The candidates that are whole; raises ArithmeticError for fewer than two."""
+    every = list(zip(plan, results, strict=True))
+    left_out = [
+        {**{key: one[key] for key in ("candidate", "block", "trial")}, "reason": result[ERROR]}
+        for one, result in every
+        if ERROR in result
+    ]
+    lost = {one["candidate"] for one in left_out}
+    left = [(one, result) for one, result in every if one["candidate"] not in lost]
+    found = Trained([one for one, _ in left], [result for _, result in left], left_out)
+    if lost and len(found.candidates) < LEAST:
+        raise ArithmeticError(
+            f"{len(found.candidates)} of {len(found.candidates) + len(lost)} candidates are left, and an ensemble has "
+            f"at least {LEAST}; {_line(left_out[0])}. Lower training.learning_rate, or its range in "
+            "search.hyperparameters, or set training.clip_norm"
+        )
+    return found
+
+
+def _line(one: Mapping[str, Any]) -> str:
+    return f"candidate {one['candidate']} (trial {one['trial']}), block {one['block']}: {one['reason']}"
 
 
 def _recipe(one: Plan) -> Recipe:
@@ -96,19 +138,29 @@ def _recipe(one: Plan) -> Recipe:
 
 def path(folder: Path, one: Plan) -> Path:
     """The file of a network: parameters in Keras's layout and forecasts, with the plan that they belong to."""
-    return folder / f"candidate_{one['candidate']:03d}_{one['block']:02d}.npz"
+    return folder / f"{name(one['candidate'])}_{one['block']:02d}.npz"
 
 
-def _finished(folder: Path, one: Plan) -> Result | None:
+def _finished(folder: Path, one: Plan, ahead: str) -> Result | None:
+    """A network of the same plan that has forecast the same windows."""
     if not path(folder, one).exists():
         return None
     record, arrays = apart.kept(path(folder, one))
-    return {**record["trained"], **arrays} if record["plan"] == one else None
+    same = record["plan"] == one and record.get("later") == ahead
+    return {**record["trained"], **arrays} if same else None
+
+
+def _hash(inputs: Inputs) -> str:
+    values = np.ascontiguousarray(inputs.values).tobytes()
+    return hashlib.sha256(values + np.ascontiguousarray(inputs.centres).tobytes()).hexdigest()[:16]
 
 
 def _keep(folder: Path, one: Plan, done: Finished, data: Training, later: Inputs) -> Result:
-    if done.state.error is not None:
-        raise ArithmeticError(f"{path(folder, one).stem}: {done.state.error}")
+    error = done.state.error
+    if error is not None and error.startswith(population.DIVERGED):
+        return {ERROR: error}
+    if error is not None:  # of the machine, not of the network: another run may not have it
+        raise RuntimeError(f"{path(folder, one).stem}: {error}; start again, finished networks are kept")
     recipe = _recipe(one)
     modes = data.targets.shape[2]
     trained = {
@@ -121,7 +173,7 @@ def _keep(folder: Path, one: Plan, done: Finished, data: Training, later: Inputs
     }
     made = _forecasts(done.job, done.state, data, later, recipe, one["block"])
     arrays = {**made, PARAMETERS: done.state.chosen()}
-    apart.keep(path(folder, one), {"plan": one, "trained": trained}, arrays)
+    apart.keep(path(folder, one), {"plan": one, "trained": trained, "later": _hash(later)}, arrays)
     return {**trained, **arrays}
 
 
@@ -144,23 +196,34 @@ def held_windows(data: Training, config: WindowsConfig) -> tuple[Array, Array]:
     return np.concatenate(times), block
 
 
-def catalogue(plan: Sequence[Plan], results: Sequence[Result], names: Sequence[str]) -> dict[str, Any]:
-    """The networks as JSON: of each candidate its point and what its networks, one a block, are like."""
-    listed: list[dict[str, Any]] = [{"name": name, "networks": []} for name in names]
-    for one, result in zip(plan, results, strict=True):
+def told(one: Plan, result: Mapping[str, Any]) -> str:
+    """A finished network in a line."""
+    found = f"left out, {result[ERROR]}" if ERROR in result else f"validation NLL {result['validation_nll']:.3f}"
+    return f"{one['candidate']}, block {one['block']}: {found}"
+
+
+def catalogue(trained: Trained) -> dict[str, Any]:
+    """As JSON: of each candidate its point and what its networks, one a block, are like; who is not there."""
+    listed: dict[int, dict[str, Any]] = {one: {"name": name(one), "networks": []} for one in trained.candidates}
+    for one, result in zip(trained.plan, trained.results, strict=True):
         of_candidate = listed[one["candidate"]]
         of_candidate |= {key: one[key] for key in ("trial", "point", "recipe")}
-        told = {key: value for key, value in result.items() if not isinstance(value, np.ndarray)}
-        of_candidate["networks"].append({"file": path(Path(), one).name, "block": one["block"], **told})
-    return {"candidates": listed}
+        about = {key: value for key, value in result.items() if not isinstance(value, np.ndarray)}
+        of_candidate["networks"].append({"file": path(Path(), one).name, "block": one["block"], **about})
+    return {"candidates": list(listed.values()), "left_out": list(trained.left_out)}
+
+
+def name(number: int) -> str:
+    """Of a candidate, as files and tables have it."""
+    return f"candidate_{number:03d}"
 
 
 def stacked(plan: Sequence[Plan], results: Sequence[Result]) -> dict[str, Array]:
     """The forecasts of all candidates, FORECASTS: (candidates, n, leads, modes), (candidates, networks, m, …)."""
-    count = 1 + max(one["candidate"] for one in plan)
-    each: list[list[Result]] = [[] for _ in range(count)]
+    each: dict[int, list[Result]] = {}
     for one, result in zip(plan, results, strict=True):
-        each[one["candidate"]].append(result)
-    held = {name: np.stack([np.concatenate([one[name] for one in own]) for own in each]) for name in FORECASTS[:2]}
-    after = {name: np.stack([np.stack([one[name] for one in own]) for own in each]) for name in FORECASTS[2:]}
+        each.setdefault(one["candidate"], []).append(result)
+    every = [each[number] for number in sorted(each)]
+    held = {key: np.stack([np.concatenate([one[key] for one in own]) for own in every]) for key in FORECASTS[:2]}
+    after = {key: np.stack([np.stack([one[key] for one in own]) for own in every]) for key in FORECASTS[2:]}
     return {**held, **after}

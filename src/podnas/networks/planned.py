@@ -39,7 +39,10 @@ def train(
             done = lanes.finished()
             plan = planned[done.key]
             if done.state.error is not None:
-                raise ArithmeticError(f"{path(plan).stem}: {done.state.error}")
+                raise ArithmeticError(
+                    f"{path(plan).stem}: {done.state.error}; a study compares all of its networks: lower "
+                    "training.learning_rate or set training.clip_norm"
+                )
             checkpoint.save(path(plan), plan, done.state)
             states[done.key] = done.state
             report(plan, done.state)

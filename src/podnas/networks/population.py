@@ -23,6 +23,7 @@ from podnas.windows import Array, Fold, Training, channels
 # numbers a parameter while training: it and two moments before, packed and after, gradient, best so far, its place (2)
 COPIES = 13
 WIDTH = 32  # batches are padded to a multiple of so many windows
+DIVERGED = "training diverged"  # begins the error of a member whose numbers are not finite any more
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ class Job:
     def diverged(self, state: State) -> State:
         """The member as it came, with the error that its numbers are not finite any more after `state`."""
         rate = self.member.settings.learning_rate
-        return replace(self.state, error=f"training diverged in epoch {state.epochs + 1} (learning rate {rate})")
+        return replace(self.state, error=f"{DIVERGED} in epoch {state.epochs + 1} (learning rate {rate})")
 
 
 def architecture(member: Member, data: Arrays) -> list[Layer]:
