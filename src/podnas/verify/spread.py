@@ -1,7 +1,7 @@
 """Scores of Gaussian mixtures against what came: values of each window, so that their means can be resampled.
 
 Standardised coefficients (n, leads, modes) throughout, or any dimensions (n, …) behind the windows. Tests hold them to
-scoringrules, which has the same scores without the values of windows that the bootstrap needs, or at more cost.
+scoringrules, scipy and scikit-learn.
 """
 
 from __future__ import annotations

@@ -122,6 +122,11 @@ def page(found: Mapping[str, Any]) -> str:
         "90 % intervals, least and largest of the leads. What was calibrated was so on held-out blocks of the "
         "training period.",
         "",
+        _skills(found),
+        "",
+        "Skill: share of the reference's CRPS or energy score that is saved, and nats of NLL that are gained; the "
+        "energy score is of all modes together, from 100 draws. Above 0 is better.",
+        "",
         _members(found, head),
     ]
     return "\n".join(lines) + "\n"
@@ -160,6 +165,24 @@ def _table(found: Mapping[str, Any]) -> str:
     return str(pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True))
 
 
+def _skills(found: Mapping[str, Any]) -> str:
+    """Each forecast against the climatology and against the best baseline; a reference has none against itself."""
+    references = {"climatology": probabilistic.REFERENCE, "best_baseline": found["best_baseline"]}
+    scores = {"crps_skill": "CRPS skill", "energy_skill": "energy skill", "nll_gain": "NLL gain"}
+    rows = [
+        {
+            "forecast": f"`{name}`",
+            **{
+                f"{text}, `{reference}`": "" if name == reference else _told(one[f"{score}_{key}"], 3)
+                for key, reference in references.items()
+                for score, text in scores.items()
+            },
+        }
+        for name, one in _ordered(found)
+    ]
+    return str(pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True))
+
+
 def _ordered(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Ours first, then baselines by CRPS."""
     every = found["forecasts"]
@@ -191,7 +214,8 @@ def _ends(values: Sequence[float]) -> str:
 def in_space(found: Mapping[str, Any]) -> str:
     """Spread of regions' means and of cells as Markdown: the headline, the best baseline and the climatology."""
     unit, lead = found["units"], found["map_lead_weeks"]
-    regions = [_at_lead(one, place) for one in found["regions"] for place in range(len(one["lead"]))]
+    best = found["best_baseline"]
+    regions = [_at_lead(one, place, best) for one in found["regions"] for place in range(len(one["lead"]))]
     cells = [
         {
             "forecast": f"`{name}`",
@@ -205,15 +229,15 @@ def in_space(found: Mapping[str, Any]) -> str:
     tables = [str(pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)) for rows in (regions, cells)]
     return (
         f"### In space, {unit}\n\nMeans of regions, with the covariances of modes and of what they leave out between "
-        f"cells; σ and CRPS in {unit}; difference: CRPS less that of `{found['best_baseline']}`; skill: of CRPS, "
-        f"against the climatology:\n\n{tables[0]}\n\nCells at lead {lead}: spread–skill (mean over cells), what it is in the "
-        f"middle 90 % of them, correlation of the map of total σ with that of the RMSE, RMSE over all cells:\n\n"
+        f"cells; σ and CRPS in {unit}; difference: CRPS less that of `{best}`; skill: of CRPS, "
+        f"against the climatology:\n\n{tables[0]}\n\nCells at lead {lead}: spread–skill (mean over cells), what it is "
+        f"in the middle 90 % of them, correlation of the map of total σ with that of the RMSE, RMSE over all cells:\n\n"
         f"{tables[1]}\n"
     )
 
 
-def _at_lead(one: Mapping[str, Any], place: int) -> dict[str, Any]:
-    """A row of the table of regions."""
+def _at_lead(one: Mapping[str, Any], place: int, best: str) -> dict[str, Any]:
+    """A row of the table of regions; a reference has no difference from itself."""
 
     def told(key: str, digits: int) -> str:
         return _told({part: values[place] for part, values in one[key].items()}, digits)
@@ -227,6 +251,6 @@ def _at_lead(one: Mapping[str, Any], place: int) -> dict[str, Any]:
         "spread–skill": told("spread_skill", 2),
         "coverage 90 %": told("coverage90", 2),
         "CRPS": told("crps", 3),
-        "difference": told("crps_less_best_baseline", 4),
-        "skill": told("crps_skill_climatology", 2),
+        "difference": "" if one["forecast"] == best else told("crps_less_best_baseline", 4),
+        "skill": "" if one["forecast"] == probabilistic.REFERENCE else told("crps_skill_climatology", 2),
     }
