@@ -48,8 +48,8 @@ def draw(fan: xr.Dataset, lead_weeks: int, stamps: Sequence[style.Stamp]) -> Fig
 
 
 def _departures(fan: xr.Dataset) -> xr.Dataset:
-    with xr.set_options(keep_attrs=True):
-        return fan.assign({name: fan[name] - fan["climatology"] for name in ("quantile", "truth")})
+    apart = {name: (fan[name] - fan["climatology"]).assign_attrs(fan[name].attrs) for name in ("quantile", "truth")}
+    return fan.assign(apart)
 
 
 def _through_time(axes: Axes, fan: xr.Dataset) -> None:

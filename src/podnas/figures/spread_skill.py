@@ -54,7 +54,7 @@ def _crps(axes: Axes, found: Mapping[str, Any]) -> None:
     for row, name in enumerate(names):
         one, look = ratios[name], compared.look(name)
         if one["value"] > FARTHEST:
-            place = {"xycoords": axes.get_yaxis_transform(), "ha": "right", "va": "center", "fontsize": 6}
+            place: Any = {"xycoords": axes.get_yaxis_transform(), "ha": "right", "va": "center", "fontsize": 6}
             axes.annotate(f"{one['value']:.2f} →", (1, row), color=look.color, **place)
             continue
         axes.plot([one["low"], one["high"]], [row, row], color=look.color, linewidth=1)
