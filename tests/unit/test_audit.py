@@ -285,8 +285,8 @@ def test_a_leakage_laboratory_is_refused():
         audit([Path("config/experiments/leakage.yaml")], ["poison"], 1, print)
 
 
-@pytest.mark.parametrize("name", ["outlook", "events"])
-def test_an_index_is_refused(name):
+@pytest.mark.parametrize("name", ["outlook", "events", "uci"])
+def test_what_has_no_field_is_refused(name):
     with pytest.raises(ValueError, match=f"experiment {name} has no field that could be harmed"):
         audit([Path(f"config/experiments/{name}.yaml")], ["poison"], 1, print)
 

@@ -142,6 +142,7 @@ def test_every_rule_is_light_or_in_a_group_or_a_job_of_its_own() -> None:
     rules = {rule for file in files for rule in re.findall(r"rule (\w+):", file.read_text())}
     alone = {"search", "retrain_share", "transfer", "coarse", "download", "daymet_twin", "field_forecast"}
     alone |= {"leakage", "judged_search", "judged_ablation", "tabular_search", "outlook_search", "outlook_forecast"}
+    alone |= {"classify"}
     alone |= {"candidates", "comparators", "selection", "mixture", "probabilistic_score", "spread_maps"}
     targets = {"fitted"}  # without jobs
     kinds = [layout.GROUPS.keys(), layout.LIGHT.keys(), layout.BY_ORIGIN, alone, targets]

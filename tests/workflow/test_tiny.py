@@ -126,7 +126,7 @@ def test_only_one_rule_reads_test_targets():
     readers = re.findall(r"rule (\w+):(?:(?!\n *rule ).)*?input:(?:(?!output:).)*?test_targets\.nc", rules, re.DOTALL)
     # the leakage laboratory reads them on purpose, and nothing of it is an input of another rule; the records of
     # studies of an index are no inputs either, but of the outlook's page
-    assert readers == ["classified_score", "leakage_score", "outlook_score", "score"]
+    assert readers == ["classified_score", "leakage_score", "outlook_score", "probabilistic_score", "score"]
 
 
 def test_a_changed_setting_reruns_only_what_depends_on_it(tiny):

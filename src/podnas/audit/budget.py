@@ -14,6 +14,7 @@ from podnas.runs import refits
 # losses of the first
 MOST = {"epochs": 2, "lstm_epochs": 2, "trees": 10, "population": 2, "sample": 2, "initial": 2, "seeds": 2, "lanes": 2}
 MEMBERS = 2
+FEW = {"initialisations": 2, "passes": 2}  # networks of a deep ensemble, forecasts with dropout
 REFITS = 3  # of a rolling protocol
 HALVING = {"reduction": 2, "least": 0.5}  # two rungs: a trial in three is trained to the end
 HALVED = (None, "asha", "hyperband")  # algorithms that it is for; None: a system that has the experiment’s
@@ -58,6 +59,8 @@ def reduced(values: Values) -> Values:
     members = experiment.windows.validation_blocks if studied or experiment.stacked_systems() else MEMBERS
     for sections in (small, *small["systems"].values()):
         _few(sections.get("search", {}), sections.get("ensemble", {}), members)
+    if experiment.uncertainty is not None:
+        small["uncertainty"] |= {"candidates": MEMBERS, "sizes": [MEMBERS], **FEW}
     small["transfer"]["architectures"] = members if studied else experiment.transfer.architectures
     small["protocols"] = [_few_refits(one, experiment, members) for one in experiment.protocols]
     return _values(load(small))

@@ -140,10 +140,9 @@ def audit(
     """
     _check_known("harm", chosen, harms.HARMS)
     config = merge(*dict.fromkeys([DEFAULT, *files]))
-    if config.source.kind == INDEX:
-        raise ValueError(
-            f"experiment {config.experiment} has no field that could be harmed (source.kind {INDEX}); audit another"
-        )
+    if config.source.kind == INDEX or config.tabular is not None:
+        kind = "section tabular" if config.tabular is not None else f"source.kind {INDEX}"
+        raise ValueError(f"experiment {config.experiment} has no field that could be harmed ({kind}); audit another")
     if config.leakage is not None:
         raise ValueError(
             f"experiment {config.experiment} is a leakage laboratory (its section leakage): its networks see test "

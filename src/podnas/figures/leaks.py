@@ -57,12 +57,17 @@ def _variants(axes: Axes, variants: Sequence[Mapping[str, Any]], baselines: Mapp
         Line2D([], [], color=style.BLACK, marker="|", linestyle="", markersize=8, label="mean over networks, test"),
         Line2D([], [], **hollow, label="mean, apparent validation"),
     ]
-    axes.set_yticks(range(len(variants)), [one["variant"].replace("+", " +\n", 1) for one in variants])
+    axes.set_yticks(range(len(variants)), [_in_two_lines(one["variant"]) for one in variants])
     axes.set(ylim=(len(variants) - 0.5, -0.5), xlabel="r2_mean", xlim=(None, 1.02))
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
     handles = [*told, *axes.get_legend_handles_labels()[0]]
     axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.4, -0.13), ncols=2, fontsize=6)
+
+
+def _in_two_lines(variant: str) -> str:
+    *first, last = variant.split("+")
+    return f"{' + '.join(first)}\n+ {last}" if first else last
 
 
 def _prices(axes: Axes, prices: Sequence[Mapping[str, Any]]) -> None:

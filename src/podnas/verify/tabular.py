@@ -258,4 +258,4 @@ def _without(cards: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def _cost(cards: Mapping[str, Mapping[str, Any]]) -> str:
     every = [part for card in cards.values() for part in (card, card["without_duplicates"]) if part is not None]
     searched, old = (sum(one[f"{kind}_seconds"] for one in every) for kind in ("search", "recipe"))
-    return f"{searched:.0f} core-seconds of training in searches, {old:.0f} for the recipe"
+    return f"{searched:.0f} s on the clock of one thread each for training in searches, {old:.0f} s for the recipe"
