@@ -107,7 +107,10 @@ PROBABILISTIC = {
     "offset": ("mode",),
     "scale": ("mode",),
 }
-FAN = {"quantile": ("level", "init_time", "lead", "mode"), "truth": ("init_time", "lead", "mode")}
+FAN = {
+    "quantile": ("level", "init_time", "lead", "mode"),
+    **dict.fromkeys(("truth", "climatology"), ("init_time", "lead", "mode")),
+}
 SPREAD_MAPS = {"sigma": ("part", "lat", "lon"), "rmse": ("lat", "lon"), "truncation": ("season", "lat", "lon")}
 MAPS = {"rmse": ("method", "lat", "lon")}
 UNITS = {
@@ -449,7 +452,7 @@ def _check_gaussians(path: Path, mean: xr.DataArray, sigma: xr.DataArray) -> Non
 
 
 def write_fan(path: Path, fan: xr.Dataset) -> None:
-    """Write quantiles of a forecast and what came, in the units of the coefficients."""
+    """Write quantiles of a forecast, what came and the climatology, in the units of the coefficients."""
     _write_netcdf(path, fan, FAN)
 
 

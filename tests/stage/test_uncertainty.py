@@ -19,6 +19,7 @@ from podnas.config import BaselinesConfig, TrainingConfig, UncertaintyConfig, Ve
 from podnas.ensemble import compared
 from podnas.networks import population, space
 from podnas.search import points
+from podnas.verify import uncertainty
 from tests.adaptors import adaptor
 from tests.series import CONFIG as WINDOWS
 from tests.series import PROTOCOL, coefficients
@@ -223,6 +224,10 @@ def test_scores_have_intervals_baselines_and_a_verdict(folder):
     for key in ("crps", "nll", "energy", "spread_skill_by_lead", "coverage90_by_lead", "crps_ratio_best_baseline"):
         assert set(found[key]) == {"value", "low", "high"}
     assert set(found["forecasts"]) == set(NAMES)
+    for one in found["forecasts"].values():
+        for key in ("energy", "energy_skill_climatology", "nll_gain_climatology", "pit_histogram", "rank_histogram"):
+            assert set(one[key]) == {"value", "low", "high"}
+    assert found["forecasts"]["climatology"]["energy_skill_climatology"]["value"] == 0
     best = found["best_baseline"]
     ratio = found["crps"]["value"] / found["forecasts"][best]["crps"]["value"]
     assert found["crps_ratio_best_baseline"]["value"] == pytest.approx(ratio)
@@ -336,7 +341,8 @@ def test_maps_of_the_spread_add_up_and_stand_beside_the_error(folder, tmp_path):
     outputs = (tmp_path / "maps.nc", tmp_path / "short.json")
     adaptor("spread_maps").main(
         folder / "train.nc",
-        folder / "forecasts" / "complete.nc",
+        folder / "short.json",
+        {name: folder / "forecasts" / f"{name}.nc" for name in NAMES},
         *(tmp_path / f"{name}.nc" for name in ("field", "basis", "coefficients")),
         outputs,
         tmp_path / "ledger.jsonl",
@@ -349,16 +355,31 @@ def test_maps_of_the_spread_add_up_and_stand_beside_the_error(folder, tmp_path):
     np.testing.assert_allclose(parts, made.sigma.sel(part="total") ** 2, rtol=1e-5)
     # what is left out is noise of .1; the spread is about the error
     np.testing.assert_allclose(made.sigma.sel(part="truncation"), 0.1, rtol=0.15)
-    assert found["cells"]["spread_skill"] == pytest.approx(1, abs=0.25)
-    assert [one["lead"] for one in found["regions"]] == [1, 2, 3, 4]
+    best = artifacts.read_json(folder / "short.json")["best_baseline"]
+    assert list(found["cells"]) == ["complete", best, "climatology"]
+    ratio = found["cells"]["complete"]["spread_skill"]
+    assert ratio["value"] == pytest.approx(float((made.sigma.sel(part="total") / made.rmse).mean()), rel=1e-5)
+    assert ratio["value"] == pytest.approx(1, abs=0.25)
+    correlation = np.corrcoef(made.sigma.sel(part="total").values.ravel(), made.rmse.values.ravel())[0, 1]
+    assert found["cells"]["complete"]["correlation"]["value"] == pytest.approx(correlation, abs=1e-3)
+    assert [one["forecast"] for one in found["regions"]] == list(found["cells"])
     for one in found["regions"]:
-        sigma = one["sigma"]
-        assert sum(sigma[part] ** 2 for part in ("aleatoric", "epistemic", "truncation")) == pytest.approx(
-            sigma["total"] ** 2
-        )
+        assert one["lead"] == [1, 2, 3, 4]
+        sigma = {part: np.array(values) for part, values in one["sigma"].items()}
+        parts = sum(sigma[part] ** 2 for part in ("aleatoric", "epistemic", "truncation"))
+        np.testing.assert_allclose(parts, sigma["total"] ** 2)
+        for key in ("rmse", "spread_skill", "coverage90", "crps"):
+            low, value, high = (np.array(one[key][end]) for end in ("low", "value", "high"))
+            assert (low <= value).all(), key
+            assert (value <= high).all(), key
+    assert found["regions"][1]["crps_less_best_baseline"]["value"] == [0] * 4
+    assert found["regions"][2]["crps_skill_climatology"]["value"] == [0] * 4
+    page = uncertainty.in_space(found)
+    assert f"| {found['regions'][0]['crps']['value'][0]:.3f} [" in page
     adaptor("figure_spread_maps").main(outputs[0], tmp_path / "maps.png")
     drawn(tmp_path / "maps.png")
-    assert "in space" in json.loads((tmp_path / "ledger.jsonl").read_text())["method"]
+    looks = [json.loads(line)["method"] for line in (tmp_path / "ledger.jsonl").read_text().splitlines()]
+    assert looks == [f"{name}, in space" for name in found["cells"]]
 
 
 # bad input

@@ -92,6 +92,15 @@ def test_draws_have_the_moments_of_the_mixture_and_the_correlation_within_a_memb
     np.testing.assert_allclose(np.cov(drawn.T), [[2, -0.2], [-0.2, 2]], atol=0.03)
 
 
+def test_a_draw_keeps_leads_and_modes_of_a_window_together_and_lets_windows_differ():
+    far = np.full((30, 4, 2), 100.0)
+    mixture = Mixture(np.stack([-far, far]), np.ones((2, 30, 4, 2)), np.array([0.5, 0.5]))
+    drawn = mixture.draws(20, np.broadcast_to(np.eye(2), (4, 2, 2)), seed=0)
+    member = np.sign(drawn)
+    assert (member == member[:, :, :1, :1]).all()
+    assert (np.abs(member[:, :, 0, 0].mean(axis=1)) < 1).all()
+
+
 def test_mean_absolute_value_of_gaussians():
     # E|X| of a standard Gaussian is sqrt(2 / pi); far from zero it is |mean|
     np.testing.assert_allclose(

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from podnas.ensemble.mixture import Mixture, gaussian
 from podnas.verify import probabilistic, spread
@@ -34,8 +35,16 @@ def test_numbers_are_means_of_the_scores_of_windows():
     np.testing.assert_allclose(mine["crps_by_lead"]["value"], crps["ours"].mean(axis=(0, 2)))
     assert mine["nll"]["value"] == pytest.approx(spread.nll(ours["ours"], truth).mean())
     skill = 1 - crps["ours"].mean(axis=0) / crps["climatology"].mean(axis=0)
-    assert mine["crps_skill"]["value"] == pytest.approx(skill.mean())
-    assert found["forecasts"]["climatology"]["crps_skill"]["value"] == pytest.approx(0)
+    assert mine["crps_skill_climatology"]["value"] == pytest.approx(skill.mean())
+    assert found["forecasts"]["climatology"]["crps_skill_climatology"]["value"] == pytest.approx(0)
+    assert found["forecasts"]["half"]["nll_gain_best_baseline"]["value"] == pytest.approx(0)
+    gain = spread.nll(baselines["climatology"], truth).mean() - mine["nll"]["value"]
+    assert mine["nll_gain_climatology"]["value"] == pytest.approx(gain)
+    assert sum(mine["pit_histogram"]["value"]) == pytest.approx(1)
+    np.testing.assert_allclose(
+        np.cumsum(mine["pit_histogram"]["value"])[:-1], mine["quantile_reliability"]["value"], atol=1e-12
+    )
+    np.testing.assert_allclose(mine["width90_by_lead"]["value"], 2 * 0.5 * norm.ppf(0.95))
     np.testing.assert_allclose(mine["spread_skill_by_lead_and_mode"], spread.spread_skill(ours["ours"], truth))
     inside = spread.covered(spread.pit(ours["ours"], truth), 0.9)
     np.testing.assert_allclose(mine["coverage90_by_lead"]["value"], inside.mean(axis=(0, 2)))
@@ -52,6 +61,8 @@ def test_the_headline_is_against_the_baseline_of_least_crps():
     assert found["against"]["ours"]["half"]["value"] < 0
     assert {one["verdict"] for one in found["sensitivity"]["ours"].values()} == {"better"}
     assert found["crps_ratio_best_baseline"]["ours"]["high"] < 1
+    assert found["crps_ratio_best_baseline"]["half"] == {"value": 1, "low": 1, "high": 1}
+    assert found["crps_ratio_best_baseline"]["climatology"]["low"] > 1
 
 
 def test_a_forecast_ties_with_itself_and_loses_to_a_better_one():
@@ -70,6 +81,10 @@ def test_intervals_hold_their_values_and_it_is_json():
             low, value, high = (np.array(one[name][key]) for key in ("low", "value", "high"))
             assert (low < value).all(), name
             assert (value < high).all(), name
+        for histogram in (one["pit_histogram"], one["quantile_reliability"], one["sparsification"]["spread"]):
+            low, value, high = (np.array(histogram[key]) for key in ("low", "value", "high"))
+            assert (low < value).all()
+            assert (value < high).all()
 
 
 def test_an_interval_covers_the_truth_as_often_as_it_says():

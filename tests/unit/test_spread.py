@@ -81,11 +81,11 @@ def test_the_energy_score_rewards_the_right_correlation():
 def test_truth_from_the_mixture_is_found_calibrated():
     made, truth = calibrated()
     transform = spread.pit(made, truth)
-    np.testing.assert_allclose(spread.pit_histogram(transform), 0.1, atol=0.015)
+    np.testing.assert_allclose(spread.pit_histogram(transform).mean(axis=0), 0.1, atol=0.015)
     for level in (0.5, 0.9):
         assert spread.covered(transform, level).mean() == pytest.approx(level, abs=0.02)
-    for level, share in spread.quantile_reliability(transform, [0.1, 0.5, 0.9]).items():
-        assert share == pytest.approx(level, abs=0.02)
+    levels = [0.1, 0.5, 0.9]
+    np.testing.assert_allclose(spread.quantile_reliability(transform, levels).mean(axis=0), levels, atol=0.02)
     np.testing.assert_allclose(spread.spread_skill(made, truth), 1, atol=0.05)
 
 
@@ -95,7 +95,7 @@ def test_half_the_spread_shows_in_each_measure():
     transform = spread.pit(sure, truth)
     np.testing.assert_allclose(spread.spread_skill(sure, truth), 0.5, atol=0.03)
     assert spread.covered(transform, 0.9).mean() < 0.7
-    histogram = spread.pit_histogram(transform)
+    histogram = spread.pit_histogram(transform).mean(axis=0)
     assert min(histogram[0], histogram[-1]) > 2 * histogram[4]
     assert sure.crps(truth).mean() > made.crps(truth).mean()
 
@@ -110,34 +110,57 @@ def test_the_interval_holds_what_the_transform_says_it_holds():
 
 def test_widths_of_a_gaussian():
     one = gaussian(np.zeros((5, 1, 1)), np.full((1, 1), 2.0))
-    found = spread.sharpness(one, (0.5, 0.9))
-    assert found[0.9] == pytest.approx(4 * norm.ppf(0.95))
-    assert found[0.5] == pytest.approx(4 * norm.ppf(0.75))
+    np.testing.assert_allclose(spread.width(one, 0.9), 4 * norm.ppf(0.95))
+    np.testing.assert_allclose(spread.width(one, 0.5), 4 * norm.ppf(0.75))
 
 
 def test_ranks_by_hand_and_of_draws():
     samples = np.array([[1.0, 1.0, 1.0], [2.0, 2.0, 2.0]])
-    np.testing.assert_allclose(spread.rank_histogram(samples, np.array([0.0, 1.5, 9.0])), 1 / 3)
+    np.testing.assert_allclose(spread.rank_histogram(samples, np.array([0.0, 1.5, 9.0])), np.eye(3))
     random = np.random.default_rng(0)
     found = spread.rank_histogram(random.normal(size=(9, 20_000)), random.normal(size=20_000))
-    np.testing.assert_allclose(found, 0.1, atol=0.01)
+    np.testing.assert_allclose(found.mean(axis=0), 0.1, atol=0.01)
+
+
+def test_histograms_of_windows_by_hand():
+    # two windows of two values
+    transform = np.array([[0.0, 0.05], [0.95, 1.0]])
+    found = spread.pit_histogram(transform, bins=2)
+    np.testing.assert_allclose(found, np.eye(2))
+    np.testing.assert_allclose(spread.quantile_reliability(transform, [0.02, 0.5, 1.0]), [[0.5, 1, 1], [0, 0, 1]])
+
+
+def test_seeds_of_a_rank_histogram_agree_within_binomial_noise():
+    # members far apart, so that the noise is that of picks of members
+    made = Mixture(
+        np.stack([np.full((400, 1, 1), -2.0), np.full((400, 1, 1), 2.0)]), np.ones((2, 400, 1, 1)), np.array([0.5, 0.5])
+    )
+    truth = drawn(made)
+    shares = np.array(
+        [spread.rank_histogram(made.draws(9, np.ones((1, 1, 1)), seed), truth, seed).mean(axis=0) for seed in range(40)]
+    )
+    # what one seed's share of 400 windows varies by, if windows have picks of their own
+    assert (shares.std(axis=0) < 1.5 * np.sqrt(0.1 * 0.9 / 400)).all()
+    np.testing.assert_allclose(shares.mean(axis=0), 0.1, atol=0.02)
 
 
 def test_equal_values_share_their_ranks():
     found = spread.rank_histogram(np.zeros((3, 40_000)), np.zeros(40_000))
-    np.testing.assert_allclose(found, 0.25, atol=0.01)
+    np.testing.assert_allclose(found.mean(axis=0), 0.25, atol=0.01)
 
 
 def test_sparsification_by_hand():
     # errors 4, 3, 2, 1; a spread that orders them, and one that orders them the wrong way
-    error = np.array([4.0, 3.0, 2.0, 1.0])
-    right = spread.sparsification(error, error, [0, 0.25, 0.5, 0.75])
+    error, shares, once = np.array([4.0, 3.0, 2.0, 1.0]), [0, 0.25, 0.5, 0.75], np.ones((1, 4), int)
+    right = spread.sparsification(error, error, shares, once)
     expected = np.sqrt([30 / 4, 14 / 3, 5 / 2, 1])
-    np.testing.assert_allclose(right["spread"], expected)
-    np.testing.assert_allclose(right["oracle"], expected)
-    np.testing.assert_allclose(right["random"], np.sqrt(30 / 4))
-    wrong = spread.sparsification(error, -error, [0, 0.25, 0.5, 0.75])
-    np.testing.assert_allclose(wrong["spread"], np.sqrt([30 / 4, 29 / 3, 25 / 2, 16]))
+    np.testing.assert_allclose(right["spread"][0], expected)
+    np.testing.assert_allclose(right["oracle"][0], expected)
+    np.testing.assert_allclose(right["random"][0], np.sqrt(30 / 4))
+    wrong = spread.sparsification(error, -error, shares, once)
+    np.testing.assert_allclose(wrong["spread"][0], np.sqrt([30 / 4, 29 / 3, 25 / 2, 16]))
+    # a resample that has the last window four times
+    np.testing.assert_allclose(spread.sparsification(error, error, shares, np.array([[0, 0, 0, 4]]))["spread"][0], 1)
 
 
 def test_scores_come_near_those_of_samples():

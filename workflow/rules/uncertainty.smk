@@ -169,11 +169,11 @@ if UNCERTAINTY is not None:
     rule spread_maps:
         input:
             train=f"{RESULTS}/windows/{{protocol}}/train.nc",
-            forecast=MADE[0],
+            forecasts=MADE,
             field=f"{RESULTS}/field/field.nc",
             basis=BASIS,
             coefficients=COEFFICIENTS,
-            # after the scores, so that both do not write into the ledger at once
+            # they say which baseline is best, and come first, so that both do not write into the ledger at once
             scores=f"{RESULTS}/uncertainty/scores/{{protocol}}.json",
         output:
             maps=f"{RESULTS}/uncertainty/{{protocol}}/spread_maps.nc",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from podnas import artifacts, provenance, windows
-from podnas.verify import ledger, uncertainty
+from podnas.verify import ledger, probabilistic, uncertainty
 
 
 def main(
@@ -30,7 +30,8 @@ def main(
     truth = windows.scaler(training).forward(targets.target.values)
     found = uncertainty.summary(read, made["baselines"], truth, made, seed)
     artifacts.write_json(outputs[0], {"stamp": {key: str(value) for key, value in stamp.items()}, **found})
-    artifacts.write_fan(outputs[1], uncertainty.fan(read[found["headline"]], targets).assign_attrs(stamp))
+    fan = uncertainty.fan(read[found["headline"]], read[probabilistic.REFERENCE], targets)
+    artifacts.write_fan(outputs[1], fan.assign_attrs(stamp))
     now = datetime.now(UTC).isoformat(timespec="seconds")
     ledger.append(
         ledger_file,

@@ -106,15 +106,17 @@ class Mixture:
         return Mixture(centre + factor * (self.mean - centre), factor * self.sigma, self.weights)
 
     def draws(self, count: int, correlation: Array, seed: int) -> Array:
-        """Samples (count, …, modes); the last dimension has this correlation (…, modes, modes) within a member.
+        """Samples (count, n, …, modes); the last dimension has this correlation (…, modes, modes) within a member.
 
-        A draw takes one member for all places: leads and modes of one member belong together.
+        A draw takes a member for each window, the first dimension n: leads and modes of one member belong together, but
+        windows have picks of their own, so that a mean over windows does not rest on a few.
         """
         random = np.random.default_rng(seed)
-        members = random.choice(len(self.weights), size=count, p=self.weights)
+        windows = np.arange(self.mean.shape[1])
+        members = random.choice(len(self.weights), size=(count, len(windows)), p=self.weights)
         noise = random.standard_normal((count, *self.mean.shape[1:]))
         together = np.einsum("...ij,c...j->c...i", np.linalg.cholesky(correlation), noise)
-        drawn: Array = self.mean[members] + self.sigma[members] * together
+        drawn: Array = self.mean[members, windows] + self.sigma[members, windows] * together
         return drawn
 
 

@@ -1,4 +1,7 @@
-"""Fan charts of coefficients: what came, and the central intervals of forecasts so many weeks ahead."""
+"""Fan charts of coefficients: what came, and the central intervals of forecasts so many weeks ahead.
+
+All are departures from the training climatology, beside whose annual cycle the intervals would not be seen.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,8 @@ def draw(fan: xr.Dataset, lead_weeks: int, stamps: Sequence[style.Stamp]) -> Fig
 
     fan: as `artifacts.read_fan` gives it.
     """
-    modes = fan.mode.values[:MOST_MODES]
-    figure = style.figure(0.9 + 1.35 * len(modes), stamps)
+    modes, fan = fan.mode.values[:MOST_MODES], _departures(fan)
+    figure = style.figure(1.1 + 1.35 * len(modes), stamps)
     grid: Any = figure.subplots(len(modes), 2, squeeze=False, gridspec_kw={"width_ratios": [3, 1]})
     for row, mode in enumerate(modes):
         of_mode = fan.sel(mode=mode)
@@ -32,12 +35,21 @@ def draw(fan: xr.Dataset, lead_weeks: int, stamps: Sequence[style.Stamp]) -> Fig
         _over_leads(grid[row, 1], of_mode.isel(init_time=fan.sizes["init_time"] // 2))
         weeks = f"{lead_weeks} week{'s' * (lead_weeks > 1)} ahead"
         style.title(grid[row, 0], 2 * row, f"coefficient {mode}, {weeks}", inches=4.5)
+        for axes in grid[row]:
+            axes.axhline(0, color=style.GREY, linewidth=0.6, linestyle=":", zorder=0)
         start = str(fan.init_time.values[fan.sizes["init_time"] // 2].astype("datetime64[D]"))
         style.title(grid[row, 1], 2 * row + 1, f"from {start}", inches=1.6)
     grid[-1, 1].set_xlabel("lead (weeks)")
     handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+    figure.legend(
+        handles, labels, loc="outside upper center", ncols=len(labels), title="departures from the training climatology"
+    )
     return figure
+
+
+def _departures(fan: xr.Dataset) -> xr.Dataset:
+    apart = {name: (fan[name] - fan["climatology"]).assign_attrs(fan[name].attrs) for name in ("quantile", "truth")}
+    return fan.assign(apart)
 
 
 def _through_time(axes: Axes, fan: xr.Dataset) -> None:

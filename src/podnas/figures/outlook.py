@@ -11,13 +11,17 @@ from matplotlib.figure import Figure
 
 from podnas.figures import style
 
-BANDS = (("0.05", "0.95", 0.18, "90 %"), ("0.1", "0.9", 0.22, "80 %"), ("0.25", "0.75", 0.35, "50 %"))
+# paler shades of the median's colour, each to be told from the next
+BANDS = (("0.05", "0.95", "#f9dfcc", "90 %"), ("0.1", "0.9", "#f0b78d", "80 %"), ("0.25", "0.75", "#e48b4c", "50 %"))
 SIMPLE = {
     "cpc_persistence": ("CPC persistence", style.BLACK, (0, (4, 1, 1, 1))),
     "damped_persistence": ("damped persistence", style.BLUE, "-"),
     "autoregression": ("AR(8)", style.GREEN, (0, (4, 1.5))),
 }
 EVENTS = {"warm": style.VERMILION, "cold": style.BLUE}
+# around the dots of the forecast, so that both are seen where they agree
+LOGISTIC: Any = {"marker": "D", "markersize": 6, "markerfacecolor": "none", "linestyle": "none", "markeredgewidth": 0.7}
+BASE_RATE: Any = {"linestyle": ":", "linewidth": 1.0}
 PARTS = {"aleatoric": style.SKY, "epistemic": style.ORANGE, "truncation": style.GREY}
 MOST_WEIGHTS = 10
 ROOM = 1.55  # above the highest bar, for the legend
@@ -53,9 +57,9 @@ def _fan(axes: Axes, found: Mapping[str, Any]) -> None:
         return [now, *(np.array(values) - normal)]
 
     axes.plot(weeks, history["anomaly"], color=style.BLACK, marker="o", markersize=2.2, label="observed")
-    for low, high, alpha, label in BANDS:
+    for low, high, shade, label in BANDS:
         below, above = (departure([one["quantiles"][level] for one in leads]) for level in (low, high))
-        axes.fill_between(ahead, below, above, color=style.VERMILION, alpha=alpha, linewidth=0, label=label)
+        axes.fill_between(ahead, below, above, color=shade, linewidth=0, label=label)
     axes.plot(ahead, departure([one["quantiles"]["0.5"] for one in leads]), color=style.VERMILION, label="median")
     for name, (label, color, dashes) in SIMPLE.items():
         values = departure([one["baselines"][name] for one in leads])
@@ -71,12 +75,16 @@ def _chances(axes: Axes, found: Mapping[str, Any]) -> None:
     leads = found["leads"]
     numbers = [one["lead"] for one in leads]
     for event, color in EVENTS.items():
-        axes.plot(numbers, [one["probability"][event] for one in leads], color=color, marker="o", label=event)
-        axes.plot(numbers, [one["probability_logistic"][event] for one in leads], ".", color=color)
-        axes.plot(numbers, [one["base_rate"][event] for one in leads], color=color, linestyle=":", linewidth=0.8)
-    axes.set(ylim=(-0.03, 1.03), xlabel="lead (weeks)", ylabel="probability", xticks=numbers)
+        axes.plot(numbers, [one["probability"][event] for one in leads], color=color, marker="o", markersize=2.5)
+        axes.plot(numbers, [one["probability_logistic"][event] for one in leads], color=color, **LOGISTIC)
+        axes.plot(numbers, [one["base_rate"][event] for one in leads], color=color, **BASE_RATE)
+    for event, color in EVENTS.items():  # colours say the event, shapes the forecast
+        axes.plot([], [], color=color, marker="o", markersize=2.5, label=event)
+    axes.plot([], [], color=style.BLACK, label="logistic", **LOGISTIC)
+    axes.plot([], [], color=style.BLACK, label="base rate", **BASE_RATE)
+    axes.set(ylim=(-0.05, 1.05), xlabel="lead (weeks)", ylabel="probability", xticks=numbers)
     axes.grid(axis="y")
-    axes.legend(loc="center right", fontsize=6.5)
+    axes.legend(loc="best", fontsize=6.5, ncols=2)
 
 
 def _parts(axes: Axes, found: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The record of the outlook: scores by lead beside the baselines, reliability, calibration, parts of the variance."""
+"""The record of the outlook: scores by lead less the baselines', reliability, calibration, parts of the variance."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from podnas.figures import style
 from podnas.figures.outlook import EVENTS, PARTS, ROOM, SIMPLE
 
 OURS = "outlook"
-OTHERS: dict[str, tuple[str, str, Any]] = {
-    **SIMPLE,
-    "seasonal_autoregression": ("AR(8) by season", style.SKY, "-"),
-    "climatology": ("climatology", style.GREY, (0, (1, 1))),
+OTHERS = {
+    **{name: (label, color) for name, (label, color, _) in SIMPLE.items()},
+    "seasonal_autoregression": ("AR(8) by season", style.SKY),
 }
 SHIFT = 0.13  # between intervals of one lead
 NOMINAL = {"coverage50": 0.5, "coverage90": 0.9}
@@ -28,14 +27,14 @@ def draw(found: Mapping[str, Any]) -> Figure:
     figure = style.figure(5.4, [found["stamp"]])
     panels: Any = figure.subplots(2, 3)
     titles = (
-        "RMSE",
+        "RMSE less baseline's, 95 %",
         "CRPS less baseline's, 95 %",
         "reliability, all leads",
         "calibration, 95 %",
         "mean variance of forecasts",
         "PIT",
     )
-    drawing = (_rmse, _less, _reliability, _calibration, _parts, _transform)
+    drawing = (_rmse, _crps, _reliability, _calibration, _parts, _transform)
     for place, (axes, title, part) in enumerate(zip(panels.flat, titles, drawing, strict=True)):
         part(axes, found)
         style.title(axes, place, title, inches=2.2)
@@ -48,27 +47,31 @@ def _leads(axes: Axes, found: Mapping[str, Any], label: str) -> None:
 
 
 def _rmse(axes: Axes, found: Mapping[str, Any]) -> None:
-    for name, (label, color, dashes) in OTHERS.items():
-        if name != "climatology":
-            values = found["scores"][name]["rmse"]["value"]
-            axes.plot(found["leads"], values, color=color, linestyle=dashes, label=label)
-    ours = found["scores"][OURS]["rmse"]
-    axes.plot(found["leads"], ours["value"], color=style.VERMILION, marker="*", label="outlook")
-    _leads(axes, found, "RMSE (°C)")
-    axes.legend(loc="upper left", fontsize=6)
+    _less(axes, found, "rmse", "RMSE")
 
 
-def _less(axes: Axes, found: Mapping[str, Any]) -> None:
+def _crps(axes: Axes, found: Mapping[str, Any]) -> None:
+    _less(axes, found, "crps", "CRPS")
+
+
+def _less(axes: Axes, found: Mapping[str, Any], score: str, text: str) -> None:
+    """Ours less each baseline's, with paired intervals: lines of the values themselves would lie on one another.
+
+    Ours itself is written under each lead.
+    """
     leads = np.array(found["leads"])
-    shown = [name for name in OTHERS if name != "climatology"]
-    for row, name in enumerate(shown):
-        label, color, _ = OTHERS[name]
-        one = found["against"][name]["crps"]
-        place = leads + (row - (len(shown) - 1) / 2) * SHIFT
+    for row, name in enumerate(OTHERS):
+        label, color = OTHERS[name]
+        one = found["against"][name][score]
+        place = leads + (row - (len(OTHERS) - 1) / 2) * SHIFT
         axes.vlines(place, one["low"], one["high"], color=color, linewidth=1)
         axes.plot(place, one["value"], "o", color=color, markersize=2.5, label=label)
     axes.axhline(0, color=style.BLACK, linewidth=0.6)
-    _leads(axes, found, "difference in CRPS (°C)")
+    _leads(axes, found, f"difference in {text} (°C)")
+    ours = found["scores"][OURS][score]["value"]
+    labels = [f"{lead}\n{value:.2f}".replace("0.", ".") for lead, value in zip(found["leads"], ours, strict=True)]
+    axes.set_xticks(leads, labels)
+    axes.set_xlabel(f"lead (weeks), {text} of the outlook (°C)")
     axes.legend(loc="lower left", fontsize=6)
 
 
@@ -113,8 +116,9 @@ def _parts(axes: Axes, found: Mapping[str, Any]) -> None:
 
 
 def _transform(axes: Axes, found: Mapping[str, Any]) -> None:
-    shares = np.array(found["shape"][OURS]["pit_histogram"])
-    edges = np.linspace(0, 1, len(shares) + 1)
+    histogram = found["shape"][OURS]["pit_histogram"]
+    shares, edges = histogram["value"], np.linspace(0, 1, len(histogram["value"]) + 1)
     axes.bar(edges[:-1], shares, width=1 / len(shares), align="edge", color=style.SKY, edgecolor="white")
+    axes.vlines(edges[:-1] + 0.5 / len(shares), histogram["low"], histogram["high"], color=style.BLUE, linewidth=0.8)
     axes.axhline(1 / len(shares), color=style.BLACK, linewidth=0.6)
     axes.set(xlabel="probability integral transform", ylabel="share of weeks", xlim=(0, 1))

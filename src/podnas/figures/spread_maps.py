@@ -12,8 +12,7 @@ from podnas.figures import maps as grid
 from podnas.figures import style
 
 TITLES = {
-    "aleatoric": "σ, aleatoric", "epistemic": "σ, epistemic", "truncation": "σ, left out by the modes",
-    "total": "σ, total",
+    "aleatoric": "σ, aleatoric", "epistemic": "σ, epistemic", "truncation": "σ, truncation", "total": "σ, total",
 }  # fmt: skip
 
 
@@ -29,21 +28,22 @@ def draw(maps: xr.Dataset, stamps: Sequence[style.Stamp]) -> Figure:
     panels = list(figure.subplots(plan.rows, plan.columns, squeeze=False).flat)
     for spare in panels[6:]:
         spare.remove()
-    unit, shared = variables.of(maps).unit, grid.between(total, rmse)
     lead = int(maps.attrs["map_lead_weeks"])
+    weeks = f"{lead} week{'s' * (lead > 1)} ahead"
+    figure.suptitle(f"Standard deviation of forecasts {weeks}, and their error", x=0.01, ha="left", size=8.5)
+    unit, shared = variables.of(maps).unit, grid.between(total, rmse, share=1.0)
     for place, part in enumerate(TITLES):
         field = maps["sigma"].sel(part=part)
-        norm = shared if part == "total" else grid.between(field)
+        norm = shared if part == "total" else grid.between(field, share=1.0)
         mesh = grid.draw(panels[place], field, style.SEQUENTIAL, norm)
-        text = f"{TITLES[part]}, {lead} week{'s' * (lead > 1)} ahead" if place == 0 else TITLES[part]
-        style.title(panels[place], place, text, plan.map_width)
+        style.title(panels[place], place, TITLES[part], plan.map_width)
         grid.beside(figure, mesh, panels[place], unit, plan)
     mesh = grid.draw(panels[4], rmse, style.SEQUENTIAL, shared)
     style.title(panels[4], 4, "RMSE, test weeks", plan.map_width)
     grid.beside(figure, mesh, panels[4], unit, plan)
     ratio = total / rmse - 1
-    mesh = grid.draw(panels[5], ratio, style.DIVERGING, grid.symmetric(ratio))
-    style.title(panels[5], 5, "total σ over RMSE, less 1", plan.map_width)
+    mesh = grid.draw(panels[5], ratio, style.DIVERGING, grid.symmetric(ratio, share=1.0))
+    style.title(panels[5], 5, "σ / RMSE − 1", plan.map_width)
     grid.beside(figure, mesh, panels[5], "", plan)
     grid.label_outer(panels[:6], plan.columns)
     style.fit(figure)

@@ -207,7 +207,8 @@ def fit(made: Figure) -> None:
     """Make a figure of panels of fixed shape as high as they need, so that no blank band is left."""
     for _ in range(2):
         made.draw_without_rendering()
-        extents: list[Any] = [axes.get_tightbbox() for axes in made.axes]
+        headline = [text for text in made.texts if text.get_gid() != FOOTER]
+        extents: list[Any] = [*(axes.get_tightbbox() for axes in made.axes), *map(_extent, headline)]
         used = (max(box.y1 for box in extents) - min(box.y0 for box in extents)) / DOTS_PER_INCH
         made.set_figheight(used + _foot_inches(made) + 3 * PAD_INCHES)
         _reserve(made)

@@ -117,7 +117,7 @@ def _shape(mixture: Mixture, truth: Array, drawn: Array) -> dict[str, Any]:
         "spread_skill": interval(np.sqrt(total / error)),
         "aleatoric": np.broadcast_to(parts.aleatoric, truth.shape).mean(axis=0).tolist(),
         "epistemic": np.broadcast_to(parts.epistemic, truth.shape).mean(axis=0).tolist(),
-        "pit_histogram": spread.pit_histogram(transform).tolist(),
+        "pit_histogram": interval(resampled(spread.pit_histogram(transform), drawn)),
     }
 
 

@@ -20,14 +20,15 @@ LEVEL = 0.95
 COVERAGES = (0.5, 0.9)
 REFERENCE = "climatology"
 OTHER_BLOCKS_WEEKS = (26, 104)  # of the headline, as sensitivity
+SHARES = [round(0.1 * step, 1) for step in range(10)]  # withheld, and levels of quantiles
 
 
 def summary(ours: Mapping[str, Mixture], baselines: Mapping[str, Mixture], truth: Array) -> dict[str, Any]:
     """All numbers of some forecasts and of the baselines, of which one is the climatology.
 
     `best_baseline` is the one of least CRPS on these weeks, the hardest for ours; `against` has ours less each baseline
-    in CRPS (below zero is better), and `crps_ratio_best_baseline` ours over the best's. Raises ValueError without a
-    climatology, or where a forecast has another shape than the truth.
+    in CRPS (below zero is better), and `crps_ratio_best_baseline` every forecast's over the best's. Raises ValueError
+    without a climatology, or where a forecast has another shape than the truth.
     """
     if REFERENCE not in baselines:
         raise ValueError(f"baselines are {', '.join(baselines)}; give the climatology, too: skill is against it")
@@ -39,21 +40,24 @@ def summary(ours: Mapping[str, Mixture], baselines: Mapping[str, Mixture], truth
     best = min(baselines, key=lambda name: float(values[name]["crps"].mean()))
     weeks = differences.fitting(paired.BLOCK_WEEKS, len(truth))
     drawn = with_record(len(truth), weeks)
-    simple = resampled(values[REFERENCE]["crps"], drawn)
+    references = {"climatology": values[REFERENCE], "best_baseline": values[best]}
     return {
         "windows": len(truth),
         "block_weeks": weeks,
         "level": LEVEL,
         "best_baseline": best,
         "forecasts": {
-            name: _scores(values[name], simple, drawn) | _shape(mixture, truth) for name, mixture in everything.items()
+            name: _scores(values[name], drawn)
+            | _skills(values[name], references, drawn)
+            | _shape(mixture, truth, values[name], drawn)
+            for name, mixture in everything.items()
         },
         "against": {
             name: {other: _apart(values[name]["crps"], values[other]["crps"], drawn) for other in baselines}
             for name in ours
         },
         "crps_ratio_best_baseline": {
-            name: interval(_ratio(values[name]["crps"], values[best]["crps"], drawn)) for name in ours
+            name: interval(_ratio(values[name]["crps"], values[best]["crps"], drawn)) for name in everything
         },
         "sensitivity": {
             name: {
@@ -76,8 +80,8 @@ def _values(mixture: Mixture, truth: Array) -> dict[str, Array]:
     }
 
 
-def _scores(values: Mapping[str, Array], simple: Array, drawn: Array) -> dict[str, Any]:
-    """Scores of one forecast with their intervals; simple: resampled CRPS of the climatology."""
+def _scores(values: Mapping[str, Array], drawn: Array) -> dict[str, Any]:
+    """Scores of one forecast with their intervals."""
     found = {name: resampled(part, drawn) for name, part in values.items() if name != "pit"}
     held = {level: resampled(spread.covered(values["pit"], level), drawn) for level in COVERAGES}
     ratio = np.sqrt(found["variance"] / found["error"])
@@ -85,7 +89,6 @@ def _scores(values: Mapping[str, Array], simple: Array, drawn: Array) -> dict[st
         "crps": interval(_over(found["crps"])),
         "crps_by_lead": interval(found["crps"].mean(axis=2)),
         "crps_by_lead_and_mode": found["crps"][0].tolist(),
-        "crps_skill": interval((1 - found["crps"] / simple).mean(axis=(1, 2))),
         "nll": interval(_over(found["nll"])),
         "nll_by_lead": interval(found["nll"].mean(axis=2)),
         "spread_skill_by_lead": interval(ratio.mean(axis=2)),
@@ -96,16 +99,30 @@ def _scores(values: Mapping[str, Array], simple: Array, drawn: Array) -> dict[st
     return made
 
 
-def _shape(mixture: Mixture, truth: Array) -> dict[str, Any]:
-    """What has no interval: widths of central intervals, histogram of the PIT, sparsification."""
-    transform = spread.pit(mixture, truth)
-    shares = [round(0.1 * step, 1) for step in range(10)]
-    root = np.sqrt(np.broadcast_to(mixture.parts().total, truth.shape))
-    curves = spread.sparsification(truth - mixture.location, root, shares)
+def _skills(values: Mapping[str, Array], references: Mapping[str, Mapping[str, Array]], drawn: Array) -> dict[str, Any]:
+    """Skill against references: the share of their CRPS that is saved, and the nats of NLL that are gained."""
+    crps, nll = (resampled(values[score], drawn) for score in ("crps", "nll"))
+    made = {}
+    for name, reference in references.items():
+        simple = resampled(reference["crps"], drawn)
+        made[f"crps_skill_{name}"] = interval((1 - crps / simple).mean(axis=(1, 2)))
+        made[f"nll_gain_{name}"] = interval(_over(resampled(reference["nll"], drawn) - nll))
+    return made
+
+
+def _shape(mixture: Mixture, truth: Array, values: Mapping[str, Array], drawn: Array) -> dict[str, Any]:
+    """Widths of central intervals (sharpness), histogram of the PIT, reliability of quantiles, sparsification."""
+    curves = spread.sparsification(truth - mixture.location, values["variance"], SHARES, drawn)
+    reliability = spread.quantile_reliability(values["pit"], SHARES[1:])
+    widths = {level: np.broadcast_to(spread.width(mixture, level), truth.shape) for level in COVERAGES}
     return {
-        "width": {str(level): value for level, value in spread.sharpness(mixture, COVERAGES).items()},
-        "pit_histogram": spread.pit_histogram(transform).tolist(),
-        "sparsification": {"withheld": shares, **{name: curve.tolist() for name, curve in curves.items()}},
+        **{
+            f"width{round(100 * level)}_by_lead": interval(resampled(width, drawn).mean(axis=2))
+            for level, width in widths.items()
+        },
+        "pit_histogram": interval(resampled(spread.pit_histogram(values["pit"]), drawn)),
+        "quantile_reliability": {"level": SHARES[1:], **interval(resampled(reliability, drawn))},
+        "sparsification": {"withheld": SHARES, **{name: interval(curve) for name, curve in curves.items()}},
     }
 
 

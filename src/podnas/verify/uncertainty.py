@@ -11,7 +11,6 @@ import xarray as xr
 
 from podnas import scores
 from podnas.ensemble import compared, forecast
-from podnas.ensemble.mixture import Mixture
 from podnas.verify import probabilistic, spread
 from podnas.windows import Array
 
@@ -35,14 +34,21 @@ def summary(
     headline = next(iter(ours))
     best = found["best_baseline"]
     drawn = probabilistic.with_record(len(truth), found["block_weeks"])
+    correlations = {name: forecasts[name].correlation.values for name in found["forecasts"]}
+    energies = {
+        name: probabilistic.resampled(spread.energy(mixtures[name], correlation, truth, seed), drawn)
+        for name, correlation in correlations.items()
+    }
+    references = {"climatology": energies[probabilistic.REFERENCE], "best_baseline": energies[best]}
     for name, one in found["forecasts"].items():
         one["r2_mean"] = probabilistic.interval(_r2_mean(mixtures[name].location, truth, drawn))
         one["members"] = len(mixtures[name].weights)
         one["held_out"] = selection["forecasts"][name]["held_out"]
-        if name in (headline, compared.ENSEMBLE, best, probabilistic.REFERENCE):
-            energy = spread.energy(mixtures[name], forecasts[name].correlation.values, truth, seed)
-            one["energy"] = probabilistic.interval(probabilistic.resampled(energy, drawn).mean(axis=1))
-            one["rank_histogram"] = _ranks(mixtures[name], forecasts[name].correlation.values, truth, seed)
+        one["energy"] = probabilistic.interval(energies[name].mean(axis=1))
+        for reference, simple in references.items():
+            one[f"energy_skill_{reference}"] = probabilistic.interval((1 - energies[name] / simple).mean(axis=1))
+        ranks = spread.rank_histogram(mixtures[name].draws(RANKED, correlations[name], seed), truth, seed)
+        one["rank_histogram"] = probabilistic.interval(probabilistic.resampled(ranks, drawn))
     return {
         "headline": headline,
         **{key: found["forecasts"][headline][key] for key in LIFTED},
@@ -64,10 +70,6 @@ def _r2_mean(forecast_mean: Array, truth: Array, drawn: Array) -> Array:
     return r2
 
 
-def _ranks(mixture: Mixture, correlation: Array, truth: Array, seed: int) -> list[float]:
-    return [float(share) for share in spread.rank_histogram(mixture.draws(RANKED, correlation, seed), truth, seed)]
-
-
 def _members_r2(artifact: xr.Dataset, truth: Array) -> dict[str, Any]:
     """r2_mean of the ensemble's mean, of its heaviest member, and of the one that is best on these weeks."""
     mixture = forecast.mixture(artifact)
@@ -85,8 +87,9 @@ def _members_r2(artifact: xr.Dataset, truth: Array) -> dict[str, Any]:
     }
 
 
-def fan(artifact: xr.Dataset, targets: xr.Dataset) -> xr.Dataset:
-    """Quantiles of a forecast and what came, in the units of the coefficients."""
+def fan(artifact: xr.Dataset, climatology: xr.Dataset, targets: xr.Dataset) -> xr.Dataset:
+    """Quantiles of a forecast, what came and the climatology's mean, in the units of the coefficients."""
+    normal = forecast.mixture(climatology).location * climatology.scale.values + climatology.offset.values
     quantiles = forecast.mixture(artifact).quantiles(LEVELS) * artifact.scale.values + artifact.offset.values
     units = {"units": artifact["mean"].attrs["units"]}
     each = ("init_time", "lead", "mode")
@@ -94,6 +97,7 @@ def fan(artifact: xr.Dataset, targets: xr.Dataset) -> xr.Dataset:
         {
             "quantile": (("level", *each), quantiles.astype(np.float32), units),
             "truth": (each, targets.target.values, units),
+            "climatology": (each, normal.astype(np.float32), units),
         },
         {"level": list(LEVELS), **{name: artifact[name] for name in (*each, "valid_time")}},
         dict(artifact.attrs),
@@ -118,6 +122,11 @@ def page(found: Mapping[str, Any]) -> str:
         "90 % intervals, least and largest of the leads. What was calibrated was so on held-out blocks of the "
         "training period.",
         "",
+        _skills(found),
+        "",
+        "Skill: share of the reference's CRPS or energy score that is saved, and nats of NLL that are gained; the "
+        "energy score is of all modes together, from 100 draws. Above 0 is better.",
+        "",
         _members(found, head),
     ]
     return "\n".join(lines) + "\n"
@@ -137,19 +146,37 @@ def _headline(found: Mapping[str, Any]) -> str:
 
 
 def _table(found: Mapping[str, Any]) -> str:
-    ratios, best = found["crps_ratios"], found["forecasts"][found["best_baseline"]]["crps"]["value"]
+    ratios = found["crps_ratios"]
     rows = [
         {
             "forecast": f"`{name}`",
             "Gaussians": one["members"],
             "CRPS": _told(one["crps"], 4),
-            "ratio": _told(ratios[name], 3) if name in ratios else f"{one['crps']['value'] / best:.3f}",
+            "ratio": _told(ratios[name], 3),
             "held-out CRPS": f"{one['held_out']['crps']:.4f}",
             "NLL": _told(one["nll"], 3),
-            "energy": _told(one["energy"], 3) if "energy" in one else "",
+            "energy": _told(one["energy"], 3),
             "spread–skill": _ends(one["spread_skill_by_lead"]["value"]),
             "coverage 90 %": _ends(one["coverage90_by_lead"]["value"]),
             "r2_mean": _told(one["r2_mean"], 3),
+        }
+        for name, one in _ordered(found)
+    ]
+    return str(pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True))
+
+
+def _skills(found: Mapping[str, Any]) -> str:
+    """Each forecast against the climatology and against the best baseline; a reference has none against itself."""
+    references = {"climatology": probabilistic.REFERENCE, "best_baseline": found["best_baseline"]}
+    scores = {"crps_skill": "CRPS skill", "energy_skill": "energy skill", "nll_gain": "NLL gain"}
+    rows = [
+        {
+            "forecast": f"`{name}`",
+            **{
+                f"{text}, `{reference}`": "" if name == reference else _told(one[f"{score}_{key}"], 3)
+                for key, reference in references.items()
+                for score, text in scores.items()
+            },
         }
         for name, one in _ordered(found)
     ]
@@ -185,24 +212,45 @@ def _ends(values: Sequence[float]) -> str:
 
 
 def in_space(found: Mapping[str, Any]) -> str:
-    """Spread of regions' means and of cells as Markdown."""
-    rows = [
+    """Spread of regions' means and of cells as Markdown: the headline, the best baseline and the climatology."""
+    unit, lead = found["units"], found["map_lead_weeks"]
+    best = found["best_baseline"]
+    regions = [_at_lead(one, place, best) for one in found["regions"] for place in range(len(one["lead"]))]
+    cells = [
         {
-            "region": one["region"],
-            "lead (weeks)": one["lead"],
-            **{f"σ {part}": f"{one['sigma'][part]:.3f}" for part in one["sigma"]},
-            "RMSE": f"{one['rmse']:.3f}",
-            "spread–skill": f"{one['spread_skill']:.2f}",
-            "coverage 90 %": f"{one['coverage90']:.2f}",
+            "forecast": f"`{name}`",
+            "spread–skill": _told(one["spread_skill"], 2),
+            "middle 90 % of cells": _ends(one["middle90"]),
+            "σ with RMSE": _told(one["correlation"], 2),
+            f"RMSE ({unit})": _told(one["rmse"], 3),
         }
-        for one in found["regions"]
+        for name, one in found["cells"].items()
     ]
-    table = str(pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True))
-    cells = found["cells"]
-    lead = found["map_lead_weeks"]
+    tables = [str(pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)) for rows in (regions, cells)]
     return (
-        f"### In space, {found['units']}\n\nMeans of regions, with the covariances of modes and of what they leave "
-        f"out between cells:\n\n{table}\n\nCells at lead {lead}: spread–skill {cells['spread_skill']:.2f} (mean "
-        f"over cells; middle 90 % of them {cells['low']:.2f}–{cells['high']:.2f}); correlation of the map of total σ "
-        f"with that of the RMSE {cells['correlation']:.2f}.\n"
+        f"### In space, {unit}\n\nMeans of regions, with the covariances of modes and of what they leave out between "
+        f"cells; σ and CRPS in {unit}; difference: CRPS less that of `{best}`; skill: of CRPS, "
+        f"against the climatology:\n\n{tables[0]}\n\nCells at lead {lead}: spread–skill (mean over cells), what it is "
+        f"in the middle 90 % of them, correlation of the map of total σ with that of the RMSE, RMSE over all cells:\n\n"
+        f"{tables[1]}\n"
     )
+
+
+def _at_lead(one: Mapping[str, Any], place: int, best: str) -> dict[str, Any]:
+    """A row of the table of regions; a reference has no difference from itself."""
+
+    def told(key: str, digits: int) -> str:
+        return _told({part: values[place] for part, values in one[key].items()}, digits)
+
+    return {
+        "region": one["region"],
+        "forecast": f"`{one['forecast']}`",
+        "lead (weeks)": one["lead"][place],
+        **{f"σ {part}": f"{values[place]:.3f}" for part, values in one["sigma"].items()},
+        "RMSE": told("rmse", 3),
+        "spread–skill": told("spread_skill", 2),
+        "coverage 90 %": told("coverage90", 2),
+        "CRPS": told("crps", 3),
+        "difference": "" if one["forecast"] == best else told("crps_less_best_baseline", 4),
+        "skill": "" if one["forecast"] == probabilistic.REFERENCE else told("crps_skill_climatology", 2),
+    }
