@@ -80,7 +80,7 @@ def main(
     arrays, told = {}, {}
     for place, event in enumerate(labels.names):
         outcome = np.concatenate([came(one.validate.inputs, event) for one in folds])
-        made, about = of_networks(place, len(labels.names), trained[0], found, outcome, config)
+        made, about = of_networks(event, place, len(labels.names), trained[0], found, outcome, config)
         for name, build in baselines.items():
             made[name], about[name] = of_baseline(build, whole, folds, test, partial(came, event=event))
         arrays |= {f"{event}_{name}": chance for name, chance in made.items()}
@@ -129,7 +129,13 @@ def block(fold: Fold, test: Inputs, harmonics: int, outcome: Array) -> Block:
 
 
 def of_networks(
-    place: int, events: int, plain: Trained, found: list[Trained], outcome: Array, config: ClassificationConfig
+    event: str,
+    place: int,
+    events: int,
+    plain: Trained,
+    found: list[Trained],
+    outcome: Array,
+    config: ClassificationConfig,
 ) -> tuple[dict[str, Array], dict[str, Mapping[str, float]]]:
     """Chances (n, leads) of one of the events by each ensemble, and what each costs; outcome: of held-out windows.
 
@@ -140,7 +146,8 @@ def of_networks(
         mine: Array = values.reshape(*values.shape[:-1], -1, events)[..., place]
         return mine
 
-    held = Events([f"trial {n}" for n in range(len(found))], [logits(one.held) for one in found], outcome)
+    names = [f"trial {number}" for number in range(len(found))]
+    held = Events(names, [logits(one.held) for one in found], outcome, event)
     pools = {name: (one, found) for name, one in votes.votes(held, config.top, config.members).items()}
     pools[PLAIN] = votes.single(logits(plain.held), outcome), [plain]
     made, costs = {}, {}

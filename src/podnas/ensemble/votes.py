@@ -67,6 +67,7 @@ def votes(held: Events, top: int, distinct: int) -> dict[str, Vote]:
         held.names,
         [one.alpha * logit + one.beta for one, logit in zip(alone, held.logits, strict=True)],
         held.outcome,
+        held.event,
     )
     criterion = criteria.cross_entropy(calibrated)
     by_gradient = learned.cross_entropy(held, largest=min(distinct, len(held.names)))
