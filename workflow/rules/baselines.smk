@@ -36,7 +36,7 @@ rule manual_networks:
         f"{RESULTS}/benchmarks/manual_networks_{{origin}}.tsv"
     conda:
         "../../envs/podnas.yaml"
-    threads: EXPERIMENT.resources.search_threads
+    threads: training_cores
     resources:
         mem_mb=memory,
         runtime=minutes,

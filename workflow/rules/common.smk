@@ -37,6 +37,8 @@ RUNS = runs.Runs(EXPERIMENT)
 # protocols that are fitted once: those that search
 SEARCHED = [protocol.name for protocol in EXPERIMENT.protocols if protocol.rolling is None]
 ROLLING = [name for name in PROTOCOLS if name not in SEARCHED]
+# refits of rolling protocols: runs, and the origins that they have in common
+REFITS = {name for path, run in RUNS.by_path.items() if run.year is not None for name in (path, run.origin)}
 ARCHIVE = archives.plan(EXPERIMENT.source, f"{RESULTS}/archive")
 
 SCHEDULER = layout.scheduler(workflow.resource_settings.default_resources)
@@ -150,6 +152,11 @@ def memory(wildcards, attempt, threads, rulename):
 def minutes(wildcards, attempt, threads, rulename):
     """Run time that a job asks for (minutes), likewise."""
     return REQUESTS.of(rulename, place(wildcards), attempt, threads).minutes
+
+
+def training_cores(wildcards):
+    """Cores of a job that trains networks: one in a refit of a rolling protocol, since these run side by side."""
+    return 1 if place(wildcards) in REFITS else EXPERIMENT.resources.search_threads
 
 
 def search_request(key):

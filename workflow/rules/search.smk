@@ -80,7 +80,7 @@ rule retrain:
         job_group("retrain")
     conda:
         "../../envs/podnas.yaml"
-    threads: EXPERIMENT.resources.search_threads
+    threads: training_cores
     resources:
         **layout.on_gpus(SITE, 1),
         mem_mb=memory,
