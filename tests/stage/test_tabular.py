@@ -67,7 +67,7 @@ def test_table_and_figure_are_made(folder):
     page = (folder / "scorecard.md").read_text()
     assert "| boston |" in page
     assert "## Without duplicate rows" in page
-    assert "core-seconds of training in searches" in page
+    assert "each for training in searches" in page
     assert "<table>" in (folder / "scorecard.html").read_text()
     drawn = tabular.draw(artifacts.read_json(folder / "tabular.json"))
     assert style.footer(drawn) == "Data: made up · seed 8"

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from podnas import config, windows
-from podnas.config import TrainingConfig, WindowsConfig
+from podnas.config import TrainingConfig, WindowsConfig, section
 from podnas.data import nino
 from podnas.networks import exact, population, space
 from podnas.networks.population import Arrays, Member
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 def values() -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for file in ("config/config.yaml", "config/experiments/outlook.yaml"):
-        config._update(merged, yaml.safe_load((ROOT / file).read_text(encoding="utf-8")))
+        section.update(merged, yaml.safe_load((ROOT / file).read_text(encoding="utf-8")))
     return copy.deepcopy(merged)
 
 
