@@ -61,9 +61,9 @@ def main(folder: Path, given: str) -> None:
     ended = decentralised.run(
         search, evaluator, trial_log, exchange, kept, lambda *_: None, settings["lanes"], stop(settings), lost
     )
-    exchange.close()
     known = {outcome.trial.number: outcome.loss for outcome in ended.outcomes}
     (folder / f"known-{rank}.json").write_text(json.dumps({"known": known, "over": ended.over}))
+    exchange.close()  # last, as in a search: on a machine with too much to do, the end of MPI is cut off by its alarm
 
 
 def fill_disk(after: int) -> None:

@@ -1,8 +1,10 @@
 """Ranks that tell each other by MPI messages; the only module that imports mpi4py.
 
 Messages are sent without waiting (Isend) and fetched when they have come (Iprobe). At most WINDOW of them are under way
-to a rank; what is told meanwhile is sent together when there is room. To a rank that is silent nothing is sent: a dead
-one never takes a message, and one to another host may bring a launcher down.
+to a rank; what is told meanwhile is sent together when there is room, in messages small enough to leave at once and
+whole: a longer one is fetched from its sender piece by piece, and where that has died or ended meanwhile, it is lost,
+comes damaged or is waited for without end. To a rank that is silent nothing is sent: a dead one never takes a message,
+and one to another host may bring a launcher down.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Collection, Sequence
+from itertools import accumulate, islice, takewhile
 from typing import Any
 
 import mpi4py
@@ -32,7 +35,8 @@ from mpi4py import MPI  # noqa: E402
 
 TAG = 1
 WINDOW = 4  # messages under way to a rank
-MOST = 1000  # records in a message
+# bytes of a message, where a record alone is not longer. UCX and libfabric send at once up to 8 kB or more
+MOST = 4096
 FAREWELL_S = 5.0  # for the last messages to leave, and for the end of MPI
 POLL_S = 0.02
 
@@ -124,7 +128,6 @@ class MpiExchange:
             if other in silent:
                 continue
             try:
-                outward.settle()
                 while outward.room() and (outward.next < len(self.told) or self._due(outward, now)):
                     self._send(other, outward, now)
             except MPI.Exception:
@@ -134,7 +137,7 @@ class MpiExchange:
         return not self.left and now - outward.spoken > self.beat_s
 
     def _send(self, other: int, outward: _Outward, now: float) -> None:
-        part = self.told[outward.next : outward.next + MOST]
+        part = _beginning(self.told, outward.next)
         data = b"\n".join(part)  # empty: a sign of life
         outward.under_way.append((self.world.Isend([data, MPI.BYTE], other, TAG), data))
         outward.next += len(part)
@@ -150,14 +153,18 @@ class _Outward:
         self.spoken = -float("inf")
         self.broken = False
 
-    def settle(self) -> None:
-        """Drop what has been sent."""
+    def room(self) -> bool:
+        """Whether one more message may be under way; those that have left are dropped."""
         while self.under_way and self.under_way[0][0].Test():
             self.under_way.popleft()
-
-    def room(self) -> bool:
-        """Whether one more message may be under way."""
         return len(self.under_way) < WINDOW
+
+
+def _beginning(records: Sequence[bytes], first: int) -> list[bytes]:
+    """Records from the first on that fit into a message, and at least that one where there is any."""
+    sizes = accumulate(len(record) + 1 for record in islice(records, first, None))
+    fitting = sum(1 for _ in takewhile(MOST.__ge__, sizes))
+    return list(records[first : first + max(fitting, 1)])
 
 
 def _encode(message: Message) -> bytes:
