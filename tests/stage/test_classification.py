@@ -158,6 +158,20 @@ def test_every_method_has_chances_and_costs(folder):
         assert max(one["auc"] for one in table.values()) > 0.75
 
 
+def test_events_of_the_test_weeks_change_no_chance(folder, tmp_path):
+    """All that is fitted, chosen and calibrated, once more from a table whose test weeks are other weeks."""
+    table = artifacts.read_table(folder / "table.parquet")
+    table.loc[table.index[TRAINED:], ["sst", "anomaly"]] *= -3
+    artifacts.write_table(tmp_path / "table.parquet", table)
+    for name in ("train.nc", "inputs.nc"):
+        (tmp_path / name).symlink_to(folder / name)
+    classify(tmp_path, CONFIG, tmp_path / "table.parquet")
+    before, after = (apart.kept(one / "chances.npz")[1] for one in (folder, tmp_path))
+    assert before.keys() == after.keys()
+    for name in before:
+        np.testing.assert_array_equal(after[name], before[name], err_msg=name)
+
+
 def test_scores_can_be_recomputed(folder):
     arrays = apart.kept(folder / "chances.npz")[1]
     table = index.table(WEEKS)

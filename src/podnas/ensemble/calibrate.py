@@ -68,26 +68,25 @@ class Platt:
         return probability
 
 
-def platt(logit: Array, outcome: Array, balanced: bool = False) -> Platt:
+def platt(logit: Array, outcome: Array) -> Platt:
     """Least cross-entropy on validation windows, with Platt's (1999) targets, so that it is always finite.
 
-    balanced: both classes count alike. Raises ValueError where all outcomes are alike.
+    Raises ValueError where all outcomes are alike.
     """
     check_classes(outcome)
     logit, came = logit.ravel().astype(np.float64), outcome.ravel() == 1
     target = np.where(came, (came.sum() + 1) / (came.sum() + 2), 1 / ((~came).sum() + 2))
-    share = np.where(came, 0.5 / came.sum(), 0.5 / (~came).sum()) if balanced else np.full(came.size, 1 / came.size)
     features = np.stack([logit, np.ones_like(logit)])
 
     def loss(parameters: Array) -> tuple[float, Array]:
         argument = parameters @ features
         entropy = np.logaddexp(0, argument) - target * argument
-        return float(share @ entropy), features @ (share * (expit(argument) - target))
+        return float(entropy.mean()), features @ (expit(argument) - target) / target.size
 
     found = minimize(loss, [1.0, 0.0], jac=True, method="BFGS")
     return Platt(float(found.x[0]), float(found.x[1]))
 
 
-def member_platts(members: Events, balanced: bool = False) -> list[Platt]:
+def member_platts(members: Events) -> list[Platt]:
     """The calibration of each member on its own."""
-    return [platt(logit, members.outcome, balanced) for logit in members.logits]
+    return [platt(logit, members.outcome) for logit in members.logits]

@@ -145,12 +145,12 @@ class Crps(Quadratic):
 class Brier(Quadratic):
     """Brier score of a linear pool of probabilities."""
 
-    def __init__(self, members: Events, balanced: bool = False) -> None:
-        shares, outcome = members.shares(balanced), members.outcome.ravel()
+    def __init__(self, members: Events) -> None:
+        outcome = members.outcome.ravel()
         self.probability = expit(members.rows().astype(np.float64))
-        self.shared = self.probability * shares
+        self.shared = self.probability / outcome.size
         square = -2 * (self.probability * self.shared).sum(axis=1)
-        super().__init__(tuple(members.names), -2 * self.shared @ outcome, square, float(shares @ outcome))
+        super().__init__(tuple(members.names), -2 * self.shared @ outcome, square, float(outcome.mean()))
 
     def row(self, member: int) -> Array:
         """-2 times the mean product of a member's probabilities and each's (members,)."""
@@ -167,7 +167,7 @@ def likelihood(members: Gaussians) -> LogScore:
     return LogScore(tuple(members.names), squares, np.full(members.truth.size, 1 / members.truth.size))
 
 
-def cross_entropy(members: Events, balanced: bool = False) -> LogScore:
-    """The cross-entropy of pooled probabilities; balanced: both classes count alike."""
+def cross_entropy(members: Events) -> LogScore:
+    """The cross-entropy of pooled probabilities."""
     sign = np.where(members.outcome.ravel() == 1, 1, -1).astype(np.float32)
-    return LogScore(tuple(members.names), log_expit(members.rows() * sign), members.shares(balanced))
+    return LogScore(tuple(members.names), log_expit(members.rows() * sign), np.full(sign.size, 1 / sign.size))

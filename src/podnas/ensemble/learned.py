@@ -83,18 +83,17 @@ def crps(members: Gaussians, largest: int | None = None, iterations: int = ITERA
     return _placed(found, best, factors[None])
 
 
-def cross_entropy(
-    members: Events, largest: int | None = None, balanced: bool = False, iterations: int = ITERATIONS
-) -> Learned:
-    """By the cross-entropy of pooled probabilities (nats); balanced: both classes count alike.
+def cross_entropy(members: Events, largest: int | None = None, iterations: int = ITERATIONS) -> Learned:
+    """By the cross-entropy of pooled probabilities (nats).
 
     largest: as in `likelihood`. Raises ValueError for one member.
     """
     check_several(members.names)
-    alone = calibrate.member_platts(members, balanced)
+    alone = calibrate.member_platts(members)
     begin = np.array([[one.alpha for one in alone], [one.beta for one in alone]])
     sign = np.where(members.outcome.ravel() == 1, 1, -1).astype(np.float32)
-    logits, shares = members.rows(), members.shares(balanced).astype(np.float32)
+    logits = members.rows()
+    shares = np.full(sign.size, 1 / sign.size, np.float32)
 
     def learn(rows: Sequence[int]) -> Learned:
         some = logits[rows]

@@ -87,14 +87,6 @@ class Events:
         rows: Array = np.stack([logit.ravel() for logit in self.logits]).astype(np.float32)
         return rows
 
-    def shares(self, balanced: bool) -> Array:
-        """Weight of each point in the mean loss (points,), summing to 1; balanced: half for each class."""
-        outcome = self.outcome.ravel() == 1
-        if not balanced:
-            return np.full(outcome.size, 1 / outcome.size)
-        shares: Array = np.where(outcome, 0.5 / outcome.sum(), 0.5 / (~outcome).sum())
-        return shares
-
 
 def check_classes(outcome: Array, event: str = "the event") -> None:
     """Raise ValueError where outcomes are not 0 or 1, or are all alike."""

@@ -20,9 +20,12 @@ LOOKS = {
     "gradient": ("gradient", style.PURPLE, "^"),
 }
 LOGISTIC = ("logistic damped persistence", style.BLUE)
+SHOWN = {"logistic": LOGISTIC, **{name: LOOKS[name][:2] for name in ("plain", "caruana")}}
+BAR, STRIP = 0.02, 0.25  # width of a bar, and height of the strip that a share of 1 would fill
 SHIFT = 0.13  # between intervals of one lead
 SHOWN_LEAD = 4
 LEAST_SKILL, LEGEND_SKILL = -1.3, 0.75  # what is lower is cut off; room for the legend above all intervals
+LEAST_VALUE, LEGEND_VALUE = -1.0, 1.45
 
 
 @style.journal
@@ -57,21 +60,28 @@ def _skill(axes: Axes, leads: Mapping[str, Any]) -> None:
 
 
 def _reliability(axes: Axes, leads: Mapping[str, Any], lead: int) -> None:
+    """Shares that came, and below them the share of weeks in each bin."""
     axes.plot([0, 1], [0, 1], color=style.BLACK, linewidth=0.6)
-    shown = {"logistic": LOGISTIC, **{name: LOOKS[name][:2] for name in ("plain", "caruana")}}
-    for name, (label, color) in shown.items():
+    for place, (name, (label, color)) in enumerate(SHOWN.items()):
         bins = leads[name][lead - 1]["reliability"]
-        forecast, observed = ([one[key] for one in bins] for key in ("forecast", "observed"))
+        forecast, observed, count = (np.array([one[key] for one in bins]) for key in ("forecast", "observed", "count"))
         axes.plot(forecast, observed, color=color, marker="o", markersize=2.5, label=label)
-    axes.set(xlabel="probability forecast", ylabel="share that came", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+        share, x = count / count.sum(), forecast + (place - 1) * BAR
+        axes.bar(x, STRIP * share, BAR, bottom=-STRIP - 0.05, color=color, linewidth=0)
+    axes.axhline(-0.05, color=style.BLACK, linewidth=0.4)
+    axes.text(1.02, -0.08, "share of weeks", ha="right", va="top", fontsize=5.5, color="#444444")
+    axes.set(xlabel="probability forecast", xlim=(-0.05, 1.05), ylim=(-STRIP - 0.05, 1.03))
+    axes.set_yticks(np.arange(0, 1.1, 0.25))
+    axes.set_ylabel("share that came", y=(0.55 + STRIP) / (1.08 + STRIP))
     axes.legend(loc="upper left", fontsize=5.5)
 
 
 def _value(axes: Axes, leads: Mapping[str, Any], lead: int) -> None:
-    shown = {"logistic": LOGISTIC, **{name: LOOKS[name][:2] for name in ("plain", "caruana")}}
-    for name, (label, color) in shown.items():
+    lowest = 0.0
+    for name, (label, color) in SHOWN.items():
         by_ratio = leads[name][lead - 1]["value"]
         axes.plot([float(ratio) for ratio in by_ratio], list(by_ratio.values()), color=color, label=label)
+        lowest = min(lowest, *by_ratio.values())
     axes.axhline(0, color=style.BLACK, linewidth=0.6)
-    axes.set(xlabel="cost / loss", ylabel="economic value", ylim=(-0.5, 1))
-    axes.legend(loc="lower left", fontsize=6)
+    axes.set(xlabel="cost / loss", ylabel="economic value", ylim=(max(LEAST_VALUE, lowest) - 0.05, LEGEND_VALUE))
+    axes.legend(loc="upper right", fontsize=5.5)
