@@ -40,6 +40,21 @@ def test_a_network_that_gives_nothing_forecasts_as_the_simple_method_does(correc
     np.testing.assert_allclose(forecast, simple.predict(whole.inputs))
 
 
+def test_test_weeks_are_forecast_from_all_training_weeks_in_the_units_of_the_network():
+    whole, made = data(), recipe("damped_persistence")
+    network = build.build(stacked_lstm(4, 1), 4, 6, 2)
+    apart = corrections.of_block(whole, made, 1)
+    both = corrections.of_all(whole, made, apart)
+    output = corrections.predict(network, whole.inputs, made, apart) - apart.simple.predict(whole.inputs)
+    silent = [np.zeros_like(one) for one in network.get_weights()]
+    network.set_weights(silent)
+    simple = methods.build("damped_persistence", BaselinesConfig(climatology_harmonics=1), CONFIG).fit(whole)
+    np.testing.assert_allclose(corrections.predict(network, whole.inputs, made, both), simple.predict(whole.inputs))
+    np.testing.assert_array_equal(both.scale, apart.scale)
+    assert np.abs(output).max() > 0
+    assert corrections.of_all(whole, recipe(None), None) is None
+
+
 def test_what_is_removed_is_what_is_added():
     whole, made = data(), recipe("damped_persistence")
     correction = corrections.fit(whole, made)

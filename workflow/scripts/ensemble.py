@@ -21,8 +21,9 @@ def main(train: Path, test_inputs: Path, catalogue: Path, ensemble: Path, best: 
         # settings may be hyperparameters of the search: each member has its own
         recipe, block = Recipe.of(member["recipe"]), member["held_out_block"]
         correction = corrections.of_block(data, recipe, block)
+        whole = corrections.of_all(data, recipe, correction)
         for forecasts, inputs in zip(members, periods, strict=True):
-            forecasts.append(corrections.predict(network, inputs, recipe, correction))
+            forecasts.append(corrections.predict(network, inputs, recipe, whole))
         held[block] = windows.fold(data, recipe.windows, block).validate.inputs
         of_block.setdefault(block, []).append(corrections.predict(network, held[block], recipe, correction))
     for path, forecasts in (

@@ -1,6 +1,7 @@
 """Networks that correct a simple forecast: they see anomalies and give what the simple forecast is wrong by.
 
-Everything is fitted on the weeks that a network fits on, never on those that it is judged by.
+A network learns what a simple forecast, fitted on the weeks that the network fits on, is wrong by there, and is judged
+on a held-out block by adding to that same forecast. For test weeks it adds to one fitted on all training weeks.
 """
 
 from __future__ import annotations
@@ -66,6 +67,12 @@ def fit(data: Training, recipe: Recipe) -> Correction | None:
 def of_block(whole: Training, recipe: Recipe, block: int) -> Correction | None:
     """What a network corrects that holds this block out."""
     return fit(windows.fold(whole, recipe.windows, block).fit, recipe)
+
+
+def of_all(whole: Training, recipe: Recipe, apart: Correction | None) -> Correction | None:
+    """The same for weeks after the training period: from all of its weeks, as baselines are, in the network's units."""
+    found = fit(whole, recipe)
+    return found and apart and replace(found, scale=apart.scale)
 
 
 def fold(whole: Training, recipe: Recipe, block: int) -> Fold:
