@@ -280,6 +280,13 @@ def test_table_and_verdict_name_artifact_protocol_and_harm():
     assert lines[3] == ["reduction/basis.nc", "short", "—", "unchanged"]
 
 
+@pytest.mark.parametrize(("experiment", "section"), [("heatwaves", "classification"), ("judged", "judged")])
+def test_studies_of_which_nothing_would_be_compared_are_refused(experiment, section):
+    file = Path(f"config/experiments/{experiment}.yaml")
+    with pytest.raises(ValueError, match=rf"experiment {experiment} is a study of its own \(section {section}\)"):
+        audit([file], ["poison"], 1, print)
+
+
 def test_a_leakage_laboratory_is_refused():
     with pytest.raises(ValueError, match="experiment leakage is a leakage laboratory"):
         audit([Path("config/experiments/leakage.yaml")], ["poison"], 1, print)

@@ -29,9 +29,6 @@ def main(
     read = {name: artifacts.read_probabilistic(path) for name, path in forecasts.items()}
     truth = windows.scaler(training).forward(targets.target.values)
     found = uncertainty.summary(read, made["baselines"], truth, made, seed)
-    artifacts.write_json(outputs[0], {"stamp": {key: str(value) for key, value in stamp.items()}, **found})
-    fan = uncertainty.fan(read[found["headline"]], read[probabilistic.REFERENCE], targets)
-    artifacts.write_fan(outputs[1], fan.assign_attrs(stamp))
     now = datetime.now(UTC).isoformat(timespec="seconds")
     ledger.append(
         ledger_file,
@@ -46,7 +43,11 @@ def main(
             }
             for name, path in forecasts.items()
         ],
+        targets.valid_time.values,
     )
+    artifacts.write_json(outputs[0], {"stamp": {key: str(value) for key, value in stamp.items()}, **found})
+    fan = uncertainty.fan(read[found["headline"]], read[probabilistic.REFERENCE], targets)
+    artifacts.write_fan(outputs[1], fan.assign_attrs(stamp))
 
 
 if __name__ == "__main__":

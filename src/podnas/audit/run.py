@@ -143,6 +143,13 @@ def audit(
     if config.source.kind == INDEX or config.tabular is not None:
         kind = "section tabular" if config.tabular is not None else f"source.kind {INDEX}"
         raise ValueError(f"experiment {config.experiment} has no field that could be harmed ({kind}); audit another")
+    study = next((name for name in ("classification", "judged") if getattr(config, name) is not None), None)
+    if study is not None:
+        raise ValueError(
+            f"experiment {config.experiment} is a study of its own (section {study}), of which an audit runs nothing: "
+            "it would pass and prove nothing; audit another (tests change the test weeks of classifiers, and a judged "
+            "search reads none)"
+        )
     if config.leakage is not None:
         raise ValueError(
             f"experiment {config.experiment} is a leakage laboratory (its section leakage): its networks see test "
