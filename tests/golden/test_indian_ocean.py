@@ -64,5 +64,6 @@ def score(
         for fitted in [methods.build(name, EXPERIMENT.baselines, EXPERIMENT.windows).fit(data)]
     }
     truth = physical.Truth(weekly, basis, targets.valid_time.values)
-    table = physical.region_table(truth, forecasts, EXPERIMENT.verify.regions)
+    errors = physical.errors(truth, forecasts, EXPERIMENT.verify.regions)
+    table = physical.region_table(errors, targets.lead.values)
     return table[table.metric == "rmse_area_mean"].set_index(["method", "lead"])["value"]

@@ -125,13 +125,14 @@ def learnt(series: xr.Dataset, folder: Path) -> dict[str, object]:
     held_out = folder / "recurrent_held_out.nc"
     ensemble = (paths["recurrent_ensemble"], paths["recurrent_best"], held_out)
     adaptor("ensemble").main(train, test_inputs, catalogue, *ensemble)
-    paths["complete_system"] = folder / "complete_system.nc"
+    paths |= {name: folder / f"{name}.nc" for name in ("complete_system", "linear_stack")}
     adaptor("complete_system").main(
         train,
         test_inputs,
         {name: paths[name] for name in ("climatology", "damped_persistence", "recurrent_ensemble")},
         {"recurrent_ensemble": held_out},
         paths["complete_system"],
+        paths["linear_stack"],
         folder / "complete_system.json",
         StackConfig(methods=("damped_persistence",), systems=("recurrent",)),
         BaselinesConfig(),

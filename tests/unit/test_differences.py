@@ -57,6 +57,29 @@ def test_blocks_fit_a_short_record():
     assert (differences.fitting(52, 90), differences.fitting(26, 90), differences.fitting(52, 2)) == (30, 26, 1)
 
 
+def test_refits_stand_beside_what_was_fitted_once(found):
+    ours, baselines, truth, _ = found
+    once = {**ours, **baselines}
+    refitted = {**once, "persistence": truth + 0.5 * (baselines["persistence"] - truth)}
+    made = differences.of_period(refitted, once, list(ours), truth)
+    assert made["weeks"] == COUNT
+    assert made["best_baseline"] == "persistence"
+    assert made["less_once"]["persistence"]["r2_mean"]["verdict"] == "better"
+    assert made["less_once"]["complete_system"]["r2_mean"]["difference"] == 0
+    alone = paired.difference(refitted["persistence"], once["persistence"], truth, baselines["climatology"])
+    assert made["less_once"]["persistence"]["skill_clim"] == {**alone["skill_clim"], "verdict": "better"}
+    rows = made["scores"]
+    assert rows["persistence"]["r2_mean"] == pytest.approx(1 - 0.25 * (1 - r2(once["persistence"], truth)))
+    page = "\n".join(scorecard._periods({"periods": {"long": made}}))
+    assert "on the 330 test windows of protocol long" in page
+    assert "`complete_system` is better than `persistence`" in page
+
+
+def r2(forecast: np.ndarray, truth: np.ndarray) -> float:
+    about = ((truth - truth.mean(axis=0)) ** 2).sum(axis=0)
+    return float((1 - ((forecast - truth) ** 2).sum(axis=0) / about).mean())
+
+
 def test_the_scorecard_has_them(found):
     tables = {"short": figure_inputs.scores(figure_inputs.LEAST, ("climatology", "complete_system"))}
     entries = scorecard.rows(tables, {"short": found[3]}, with_reported=False)

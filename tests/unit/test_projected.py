@@ -128,7 +128,9 @@ def test_a_region_holds_the_cells_whose_places_lie_in_its_box(basis, truth):
     weekly, given = field(), forecasts(basis)
     middle = float(weekly["lat"].median())
     region = RegionConfig(name="south", lat=(0, middle), lon=(-180, 0), label="South")
-    table = physical.region_table(truth, given, [region]).set_index(["method", "metric", "lead"])["value"]
+    leads = given["climatology"].lead.values
+    table = physical.region_table(physical.errors(truth, given, [region]), leads)
+    table = table.set_index(["method", "metric", "lead"])["value"]
     inside = (weekly["lat"] <= middle).values & np.isfinite(weekly["tmax"].values[0])
     # a row holds cells on both sides of the box's edge: rows and columns alone could not choose them
     assert any(0 < row.sum() < COLUMNS - 1 for row in inside)
@@ -281,7 +283,13 @@ def test_what_is_read_from_files_says_what_it_is():
 def test_scorecard_gives_errors_in_the_units_of_the_variable():
     table = pd.DataFrame({"method": ["a"], "metric": ["rmse_field"], "lead": [1], "region": ["all"], "value": [2.0]})
     stamp = {"data_kind": "real", "variable": "prcp"}
-    assert "RMSE of the field (mm day⁻¹) by lead" in scorecard._regions("p", table, stamp)
+    less = {"difference": -0.5, "low": -1.0, "high": -0.25, "verdict": "better"}
+    found = {"block_weeks": 52, "best_baseline": "b", "differences": {"a": {"b": [less]}}}
+    regions = {"all": {"rmse_field": found}}
+    page = scorecard._regions({"name": "p", "table": table, "stamp": stamp, "regions": regions})
+    assert "RMSE of the field (mm day⁻¹) by lead" in page
+    assert "`a` less each baseline by lead" in page
+    assert "-0.500 [-1.000, -0.250] better" in page
     catalogue = {"recurrent_ensemble": [{"members": [], "search_seconds": 1.0, "trials": 1}]}
     assert "HYCOM" not in scorecard._costs(catalogue, stamp)
     assert "HYCOM" in scorecard._costs(catalogue, {"data_kind": "real"})

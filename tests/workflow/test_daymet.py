@@ -91,19 +91,21 @@ def score(results: Path, experiment: config.ExperimentConfig) -> None:
     stamp = {"experiment": "tmax", "coefficients": PROJECTED, "protocol": "weekly", "seeds": "none"}
     stamp |= {"train_period": "2001 to 2002", "test_period": "2003"}
     adaptor("score").main(
-        windows / "train.nc", windows / "test_targets.nc", results / "field/field.nc", basis, predictions, scores,
-        maps, forecasts, results / "ledger.jsonl", experiment.verify, stamp,
+        windows / "train.nc", windows / "test_targets.nc", results / "field/field.nc", basis, predictions,
+        ["recurrent_ensemble"], config.BASELINES, scores, results / "regions.json", maps, forecasts,
+        results / "ledger.jsonl", experiment.verify, stamp,
     )  # fmt: skip
     adaptor("field_forecast").main(forecasts["climatology"], basis, results / "climatology.nc", 2)
     member = {"milliseconds_per_forecast": 1.0, "training_seconds": 1.0}
     artifacts.write_json(results / "catalogue.json", {"members": [member], "search_seconds": 1.0, "trials": 2})
-    differences, ours = results / "differences.json", {"recurrent_ensemble": forecasts["recurrent_ensemble"]}
+    differences, compared = results / "differences.json", [*config.BASELINES, "recurrent_ensemble"]
     adaptor("differences").main(
-        windows / "train.nc", ours, {name: forecasts[name] for name in config.BASELINES}, differences
+        windows / "train.nc", {name: forecasts[name] for name in compared}, {}, ["recurrent_ensemble"], differences
     )
     catalogues = {"weekly": {"recurrent_ensemble": [results / "catalogue.json"]}}
     adaptor("scorecard").main(
-        {"weekly": scores}, {"weekly": maps}, {"weekly": differences}, catalogues, None, results / "ledger.jsonl",
+        {"weekly": scores}, {"weekly": maps}, {"weekly": differences}, {"weekly": results / "regions.json"},
+        {"weekly": {}}, catalogues, None, results / "ledger.jsonl",
         *(results / f"scorecard.{ending}" for ending in ("json", "md", "html")), experiment.title, False,
     )  # fmt: skip
     for name in FIGURES:

@@ -71,8 +71,13 @@ def test_ours_stand_against_every_baseline_with_intervals(made):
             one = by_weeks[str(entry["block_weeks"])]["r2_mean"]
             assert one["low"] <= one["high"]
             assert one["verdict"] in ("better", "worse", "tie")
+            assert "linear_stack" in entry["differences"]
     page = (made / RESULTS / "scorecard.md").read_text()
     assert "`complete_system`" in page
+    windows = forecast(made, "short", "climatology").sizes["init_time"]
+    assert f"Refitted, on the {windows} test windows of protocol short" in page
+    for fit in ("short", "rolling/1990", "rolling/1992"):
+        assert f"| {fit} " in page
     assert "refitted every 2 years" in page
 
 
@@ -98,7 +103,9 @@ def test_networks_of_refits_have_the_architectures_that_the_search_found(made):
 
 def test_the_complete_system_is_what_its_weights_say(made):
     folder = made / RESULTS / "predictions" / "short"
-    weights = json.loads((folder / "complete_system.json").read_text())["weights"]
+    record = json.loads((folder / "complete_system.json").read_text())
+    weights = record["weights"]
+    assert set(weights) - set(record["linear"]["weights"]) == {"correction_ensemble"}
     assert set(weights) == {"damped_persistence", "linear_inverse_model", "anomaly_regression", "correction_ensemble"}
     read = {name: artifacts.read_prediction(folder / f"{name}.nc").forecast for name in (*weights, "climatology")}
     expected = read["climatology"] + sum(

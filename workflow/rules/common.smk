@@ -32,7 +32,11 @@ MANUAL = [f"lstm_{units}" for units in EXPERIMENT.baselines.lstm_units]
 SYSTEMS = EXPERIMENT.system_names()
 ENSEMBLES = [f"{system}_ensemble" for system in SYSTEMS]
 COMPLETE = ["complete_system"] if EXPERIMENT.stack else []
-METHODS = [*podnas_config.BASELINES, *MANUAL, "recurrent_best", *ENSEMBLES, *COMPLETE]
+# the complete system without its networks: a baseline, which shows what they bring
+LINEAR = ["linear_stack"] if EXPERIMENT.stacked_systems() else []
+# what is compared, and with what
+OURS, COMPARED = [*ENSEMBLES, *COMPLETE], [*podnas_config.BASELINES, *LINEAR, *MANUAL]
+METHODS = [*COMPARED, "recurrent_best", *OURS]
 RUNS = runs.Runs(EXPERIMENT)
 # protocols that are fitted once: those that search
 SEARCHED = [protocol.name for protocol in EXPERIMENT.protocols if protocol.rolling is None]

@@ -46,6 +46,7 @@ if EXPERIMENT.stack:
             ],
         output:
             complete=f"{RESULTS}/predictions/{{origin}}/complete_system.nc",
+            linear=[f"{RESULTS}/predictions/{{origin}}/{name}.nc" for name in LINEAR],
             record=f"{RESULTS}/predictions/{{origin}}/complete_system.json",
         log:
             f"{RESULTS}/logs/complete_system_{{origin}}.log",

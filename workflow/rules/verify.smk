@@ -11,6 +11,16 @@ CATALOGUES = {
     for protocol in PROTOCOLS
 }
 
+# records of the complete system: of a rolling protocol, one of each refit
+STACKS = {
+    protocol: {
+        origin: f"{RESULTS}/predictions/{origin}/complete_system.json"
+        for origin in RUNS.origins(protocol)
+        if EXPERIMENT.stack
+    }
+    for protocol in PROTOCOLS
+}
+
 
 rule score:
     input:
@@ -21,6 +31,7 @@ rule score:
         predictions=[f"{RESULTS}/predictions/{{protocol}}/{name}.nc" for name in METHODS],
     output:
         scores=f"{RESULTS}/scores/{{protocol}}.parquet",
+        regions=f"{RESULTS}/scores/{{protocol}}_regions.json",
         maps=f"{RESULTS}/scores/{{protocol}}_maps.nc",
         forecasts=[f"{RESULTS}/forecasts/{{protocol}}/{name}.nc" for name in METHODS],
     log:
@@ -35,6 +46,8 @@ rule score:
     params:
         config=lambda wildcards: verification(wildcards.protocol),
         stamp=lambda wildcards: stamp(wildcards.protocol),
+        ours=OURS,
+        baselines=COMPARED,
         # appended to, never made anew: it remembers every look at test targets
         ledger=f"{RESULTS}/ledger.jsonl",
         code=code("score"),
@@ -45,8 +58,14 @@ rule score:
 rule differences:
     input:
         train=f"{RESULTS}/windows/{{protocol}}/train.nc",
-        ours=[f"{RESULTS}/forecasts/{{protocol}}/{name}.nc" for name in ENSEMBLES + COMPLETE],
-        baselines=[f"{RESULTS}/forecasts/{{protocol}}/{name}.nc" for name in [*podnas_config.BASELINES, *MANUAL]],
+        forecasts=[f"{RESULTS}/forecasts/{{protocol}}/{name}.nc" for name in [*COMPARED, *OURS]],
+        # of protocols that are fitted once, beside one that is refitted
+        once=lambda wildcards: [
+            f"{RESULTS}/forecasts/{other}/{name}.nc"
+            for other in SEARCHED
+            for name in [*COMPARED, *OURS]
+            if wildcards.protocol in ROLLING
+        ],
     output:
         differences=f"{RESULTS}/scores/{{protocol}}_differences.json",
     log:
@@ -59,6 +78,7 @@ rule differences:
         mem_mb=memory,
         runtime=minutes,
     params:
+        ours=OURS,
         code=code("differences"),
     script:
         "../scripts/differences.py"
@@ -93,7 +113,9 @@ rule scorecard:
         scores=[f"{RESULTS}/scores/{name}.parquet" for name in PROTOCOLS],
         maps=[f"{RESULTS}/scores/{name}_maps.nc" for name in PROTOCOLS],
         differences=[f"{RESULTS}/scores/{name}_differences.json" for name in PROTOCOLS],
+        regions=[f"{RESULTS}/scores/{name}_regions.json" for name in PROTOCOLS],
         catalogues=[file for of_protocol in CATALOGUES.values() for files in of_protocol.values() for file in files],
+        stacks=[file for of_protocol in STACKS.values() for file in of_protocol.values()],
         # a twin of a part of DayMet's domain has modes of its own: they agree with the whole domain's in no way
         agreement=[f"{RESULTS}/reduction/agreement.json"] if EXPERIMENT.source.kind == "twin" and RELEASED else [],
     output:
@@ -112,6 +134,7 @@ rule scorecard:
     params:
         protocols=PROTOCOLS,
         catalogues=CATALOGUES,
+        stacks=STACKS,
         title=EXPERIMENT.title,
         with_reported=EXPERIMENT.verify.reported == "sc20",
         ledger=f"{RESULTS}/ledger.jsonl",

@@ -1,7 +1,12 @@
-"""Rule `complete_system`: forecasts of several methods in, their stack, weighted inside the training period, out."""
+"""Rule `complete_system`: forecasts of several methods in, their stack, weighted inside the training period, out.
+
+Where networks are among them, the stack of the linear methods alone is made too, for comparison.
+"""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 
@@ -17,6 +22,7 @@ def main(
     predictions: Mapping[str, Path],
     networks: Mapping[str, Path],
     complete: Path,
+    linear: Path | None,
     record: Path,
     config: StackConfig,
     baselines: BaselinesConfig,
@@ -32,11 +38,16 @@ def main(
     }
     known = {name: values for name, values in simple.forecasts.items() if name != "climatology"}
     held = stack.HeldOut({**known, **searched}, simple.forecasts["climatology"], simple.truth, simple.block)
-    chosen, found = stack.choose(held)
     made = {name: artifacts.read_prediction(path) for name, path in predictions.items()}
-    forecasts = [combined(chosen, made, period, standard) for period in (0, 1)]
-    artifacts.write_prediction(complete, windows.prediction(dataset, test, forecasts))
-    artifacts.write_json(record, {**found, "weights": chosen.record()})
+
+    def stacked(of: stack.HeldOut, path: Path) -> dict[str, Any]:
+        chosen, found = stack.choose(of)
+        forecasts = [combined(chosen, made, period, standard) for period in (0, 1)]
+        artifacts.write_prediction(path, windows.prediction(dataset, test, forecasts))
+        return {**found, "weights": chosen.record()}
+
+    of_linear = {"linear": stacked(replace(held, forecasts=known), linear)} if linear else {}
+    artifacts.write_json(record, stacked(held, complete) | of_linear)
 
 
 def combined(
@@ -54,6 +65,7 @@ if __name__ == "__main__":
             {Path(path).stem: Path(path) for path in snakemake.input.predictions},
             {Path(path).stem.replace("_held_out", "_ensemble"): Path(path) for path in snakemake.input.held_out},
             Path(snakemake.output.complete),
+            next(map(Path, snakemake.output.linear), None),
             Path(snakemake.output.record),
             StackConfig.model_validate(snakemake.params.config),
             BaselinesConfig.model_validate(snakemake.params.baselines),

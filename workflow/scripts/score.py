@@ -3,7 +3,7 @@
 This rule alone reads test targets, and each reading leaves a line in the ledger.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import xarray as xr
 
 from podnas import artifacts, provenance, windows
 from podnas.config import VerifyConfig
-from podnas.verify import coefficients, ledger, physical
+from podnas.verify import coefficients, ledger, physical, regional
 
 MAPPED = ("recurrent_ensemble", "damped_persistence", "climatology")
 
@@ -24,7 +24,10 @@ def main(
     field: Path,
     basis: Path,
     predictions: Mapping[str, Path],
+    ours: Sequence[str],
+    baselines: Sequence[str],
     scores: Path,
+    regions: Path,
     maps: Path,
     forecasts: Mapping[str, Path],
     ledger_file: Path,
@@ -37,15 +40,18 @@ def main(
     read = {method: artifacts.read_prediction(path) for method, path in predictions.items()}
     test = {method: with_truth(prediction, targets, stamp) for method, prediction in read.items()}
     table = score_all(training, read, test)
+    # before anything that could be looked at is written
+    ledger.append(ledger_file, entries(table, predictions, stamp["protocol"]), targets.valid_time.values)
     with artifacts.open_field(field) as weekly:
         truth = physical.Truth(weekly, artifacts.read_basis(basis), targets.valid_time.values)
-    regional = physical.region_table(truth, {method: one.forecast for method, one in test.items()}, config.regions)
-    artifacts.write_table(scores, pd.concat([table, regional]) if len(regional) else table)
+    errors = physical.errors(truth, {method: one.forecast for method, one in test.items()}, config.regions)
+    in_units = physical.region_table(errors, targets.lead.values)
+    artifacts.write_table(scores, pd.concat([table, in_units]) if errors else table)
+    artifacts.write_json(regions, {name: regional.of_all(one, ours, baselines) for name, one in errors.items()})
     mapped = {method: test[method].forecast for method in MAPPED}
     artifacts.write_maps(maps, physical.maps(truth, mapped, config).assign_attrs(stamp))
     for method, path in forecasts.items():
         artifacts.write_forecast(path, test[method])
-    ledger.append(ledger_file, entries(table, predictions, stamp["protocol"]))
 
 
 def with_truth(prediction: xr.Dataset, targets: xr.Dataset, stamp: Mapping[str, Any]) -> xr.Dataset:
@@ -94,7 +100,10 @@ if __name__ == "__main__":
             Path(snakemake.input.field),
             Path(snakemake.input.basis),
             {Path(path).stem: Path(path) for path in snakemake.input.predictions},
+            snakemake.params.ours,
+            snakemake.params.baselines,
             Path(snakemake.output.scores),
+            Path(snakemake.output.regions),
             Path(snakemake.output.maps),
             {Path(path).stem: Path(path) for path in snakemake.output.forecasts},
             Path(snakemake.params.ledger),

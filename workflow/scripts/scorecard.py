@@ -11,6 +11,8 @@ def main(
     scores: Mapping[str, Path],
     maps: Mapping[str, Path],
     differences: Mapping[str, Path],
+    regions: Mapping[str, Path],
+    stacks: Mapping[str, Mapping[str, Path]],
     catalogues: Mapping[str, Mapping[str, Sequence[Path]]],
     agreement: Path | None,
     ledger_file: Path,
@@ -30,6 +32,8 @@ def main(
             "looks": ledger.count(ledger_file, name),
             "table": table,
             "found": found[name],
+            "regions": artifacts.read_json(regions[name]),
+            "stacks": {fit: artifacts.read_json(path) for fit, path in stacks[name].items()},
             "catalogues": {
                 method: [artifacts.read_json(path) for path in paths] for method, paths in catalogues[name].items()
             },
@@ -50,6 +54,11 @@ if __name__ == "__main__":
             dict(zip(names, map(Path, snakemake.input.scores), strict=True)),
             dict(zip(names, map(Path, snakemake.input.maps), strict=True)),
             dict(zip(names, map(Path, snakemake.input.differences), strict=True)),
+            dict(zip(names, map(Path, snakemake.input.regions), strict=True)),
+            {
+                name: {fit: Path(path) for fit, path in of_protocol.items()}
+                for name, of_protocol in snakemake.params.stacks.items()
+            },
             {
                 name: {method: list(map(Path, paths)) for method, paths in of_protocol.items()}
                 for name, of_protocol in snakemake.params.catalogues.items()

@@ -112,6 +112,7 @@ METHODS: dict[str, Style] = {
     "mean_linear": Style("mean of linear methods", BLUE, "D", (0, (4, 1, 1, 1))),
     "mean_damped_inverse": Style("mean of damped and inverse", BLUE, "p", (0, (1, 1))),
     "anomaly_regression": Style("anomaly regression", SKY, "h"),
+    "linear_stack": Style("stack of linear methods", BLUE, "H", (0, (7, 2))),
     "random_forest": Style("random forest", GREEN, "P", (0, (4, 1.5))),
     "xgboost": Style("XGBoost", GREEN, "X", (0, (1, 1))),
     "recurrent_best": Style("best searched network", ORANGE, "h", (0, (4, 1.5))),

@@ -6,7 +6,7 @@ sensitivity; SS_tot and SS_climatology are those of each resample. What cannot b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from podnas import scores
@@ -36,6 +36,31 @@ def of_all(ours: Mapping[str, Array], baselines: Mapping[str, Array], truth: Arr
             for other, its in theirs.items():
                 found[name][other][str(weeks)] = _judged(paired.less(mine, its))
     return {"best_baseline": best, "block_weeks": usual, "blocks_weeks": blocks, "differences": found}
+
+
+def of_period(
+    refitted: Mapping[str, Array], once: Mapping[str, Array], ours: Sequence[str], truth: Array
+) -> dict[str, Any]:
+    """A rolling protocol on the test weeks of one that is fitted once; forecasts and truth (n, leads, modes).
+
+    Gives what `of_all` does, `weeks`, `scores` of each method, and `less_once`: refitted less fitted once, by method
+    and score. Skill is against the climatology fitted once.
+    """
+    climatology, weeks = once[REFERENCE], fitting(paired.BLOCK_WEEKS, len(truth))
+    against = {**{name: values for name, values in refitted.items() if name not in ours}, REFERENCE: climatology}
+    less_once = {
+        name: _judged(paired.difference(refitted[name], once[name], truth, climatology, weeks)) for name in refitted
+    }
+    overall = {
+        name: {
+            "r2_mean": float(scores.r2(values, truth).mean()),
+            "skill_clim": float(scores.skill_clim(values, truth, climatology).mean()),
+        }
+        for name, values in refitted.items()
+    }
+    shown = {name: {score: by[score] for score in overall[name]} for name, by in less_once.items()}
+    of = of_all({name: refitted[name] for name in ours}, against, truth)
+    return {"weeks": len(truth), "scores": overall, "less_once": shown, **of}
 
 
 def fitting(weeks: int, record: int) -> int:
@@ -80,11 +105,12 @@ def table(found: Mapping[str, Any]) -> list[dict[str, str]]:
     weeks = str(found["block_weeks"])
     names = next(iter(found["differences"].values()))
     return [
-        {"baseline": f"`{other}`"} | {f"`{name}`": _cell(by[other][weeks]) for name, by in found["differences"].items()}
+        {"baseline": f"`{other}`"}
+        | {f"`{name}`": cell(by[other][weeks]["r2_mean"]) for name, by in found["differences"].items()}
         for other in names
     ]
 
 
-def _cell(one: Mapping[str, Any]) -> str:
-    r2 = one["r2_mean"]
-    return f"{r2['difference']:+.3f} {_interval(r2, 3)} {r2['verdict']}"
+def cell(one: Mapping[str, Any]) -> str:
+    """A difference with its interval and verdict."""
+    return f"{one['difference']:+.3f} {_interval(one, 3)} {one['verdict']}"

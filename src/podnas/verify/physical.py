@@ -19,6 +19,7 @@ from podnas.verify.coefficients import COLUMNS
 from podnas.windows import WEEK, Array
 
 Forecasts = Mapping[str, xr.DataArray]  # method to forecast (init_time, lead, mode), coordinate valid_time
+Errors = dict[str, list[Array]]  # metric to squared errors (weeks,) at each lead
 
 
 class Truth:
@@ -54,29 +55,46 @@ class Truth:
         return int(distance[self.ocean].argmin())
 
 
-def region_table(truth: Truth, forecasts: Forecasts, regions: Sequence[RegionConfig]) -> pd.DataFrame:
-    """RMSE of the area mean and of the field (area-weighted), in the field's units, by method, lead and region."""
-    parts = [_region(truth, method, forecast, region) for region in regions for method, forecast in forecasts.items()]
-    return pd.concat(parts)[COLUMNS] if parts else pd.DataFrame(columns=COLUMNS)
+def errors(truth: Truth, forecasts: Forecasts, regions: Sequence[RegionConfig]) -> dict[str, dict[str, Errors]]:
+    """Squared errors in the field's units: by region, method, metric and lead, (weeks,).
+
+    Metrics: `rmse_area_mean`, of the area mean, and `rmse_field`, of the field (area-weighted mean over cells).
+    """
+    return {
+        region.name: {method: _region(truth, forecast, region) for method, forecast in forecasts.items()}
+        for region in regions
+    }
 
 
-def _region(truth: Truth, method: str, forecast: xr.DataArray, region: RegionConfig) -> pd.DataFrame:
+def region_table(errors: Mapping[str, Mapping[str, Errors]], leads: Array) -> pd.DataFrame:
+    """RMSE in the field's units by region, method, metric and lead, from what `errors` gives."""
+    rows = [
+        (method, "test", int(lead), 0, metric, np.sqrt(squared.mean()), region)
+        for region, of_region in errors.items()
+        for method, of_method in of_region.items()
+        for metric, by_lead in of_method.items()
+        for lead, squared in zip(leads, by_lead, strict=True)
+    ]
+    names = ["method", "period", "lead", "mode", "metric", "value", "region"]
+    return pd.DataFrame(rows, columns=names)[COLUMNS]
+
+
+def _region(truth: Truth, forecast: xr.DataArray, region: RegionConfig) -> Errors:
     here = inside(truth, region)
     weight = truth.area[here] / truth.area[here].sum()
     anomaly, modes = truth.anomaly[:, here], truth.modes[:, here]
     energy, projected = (anomaly.astype(np.float64) ** 2) @ weight, anomaly @ (modes * weight).T
     gram, area_mean, mode_mean = (modes * weight) @ modes.T, anomaly @ weight, modes @ weight
-    rows = []
-    for position, lead in enumerate(forecast.lead.values):
+    made: Errors = {"rmse_field": [], "rmse_area_mean": []}
+    for position in range(forecast.sizes["lead"]):
         scored = _scored(forecast.valid_time.values[:, position], region)
         c = forecast.values[scored, position]
         at = truth.rows(forecast.valid_time.values[scored, position])
         squared = energy[at] - 2 * (c * projected[at]).sum(axis=1) + np.einsum("nm,mk,nk->n", c, gram, c)
         of_mean = c @ mode_mean - area_mean[at]
-        rows.append((int(lead), "rmse_field", np.sqrt(max(squared.mean(), 0.0))))
-        rows.append((int(lead), "rmse_area_mean", np.sqrt((of_mean**2).mean())))
-    made = pd.DataFrame(rows, columns=["lead", "metric", "value"])
-    return made.assign(method=method, period="test", mode=0, region=region.name)
+        made["rmse_field"].append(np.maximum(squared, 0.0))
+        made["rmse_area_mean"].append(of_mean**2)
+    return made
 
 
 def _scored(valid_time: Array, region: RegionConfig) -> Array:

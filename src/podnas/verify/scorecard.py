@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from podnas.data import variables
-from podnas.verify import differences, reported
+from podnas.verify import differences, regional, reported
 
 HEADLINE = {
     "r2_mean_train": ("train", "r2_mean"),
@@ -64,25 +65,35 @@ def page(
 ) -> str:
     """The scorecard as Markdown: a table, a verdict and costs per protocol, notes; last, region scores by lead.
 
-    Each protocol gives name, stamp, looks (of the ledger), table (tidy scores), found (differences), catalogues (of the
-    networks of each ensemble; of a rolling protocol those of all refits).
+    Each protocol gives name, stamp, looks (of the ledger), table (tidy scores), found (differences), regions (those of
+    RMSE by lead), stacks (records of the complete system, by fit), catalogues (of the networks of each ensemble; of a
+    rolling protocol those of all refits).
     """
     parts = [f"# {title}", ""]
     for protocol in protocols:
         mine = [entry for entry in entries if entry["protocol"] == protocol["name"]]
         stamp, looks = protocol["stamp"], _looks(*protocol["looks"])
         parts += [f"## Protocol {protocol['name']}", "", _heading(stamp), "", _table(mine), ""]
-        parts += [_verdicts(protocol["found"]), "", _costs(protocol["catalogues"], stamp), "", looks, ""]
+        parts += [
+            _verdicts(protocol["found"]),
+            "",
+            *_periods(protocol["found"]),
+            *_stacks(protocol["stacks"]),
+            _costs(protocol["catalogues"], stamp),
+            "",
+            looks,
+            "",
+        ]
     unit = _variable(protocols[0]["stamp"]).unit
     parts += [notes, "", f"## In {'degrees Celsius' if unit == '°C' else unit}", ""]
-    parts += [_regions(protocol["name"], protocol["table"], protocol["stamp"]) for protocol in protocols]
+    parts += [_regions(protocol) for protocol in protocols]
     return "\n".join(parts + ([_reported_region()] if with_reported else [])).rstrip() + "\n"
 
 
 def _looks(looks: int, forecasts: int) -> str:
     return (
-        f"Since this results folder was made, test targets of this protocol were read {looks} time(s), "
-        f"and {forecasts} forecasts were scored on them."
+        f"Since this results folder was made, test weeks of this protocol were read {looks} time(s), by protocols that "
+        f"share weeks with it too, and {forecasts} forecasts were scored on them."
     )
 
 
@@ -113,17 +124,82 @@ def _verdicts(found: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "", text, "", table])
 
 
-def _regions(protocol: str, table: pd.DataFrame, stamp: Mapping[str, Any]) -> str:
+def _periods(found: Mapping[str, Any]) -> list[str]:
+    """Of a rolling protocol: its scores on the test weeks of each one fitted once, and what the refits bring there."""
+    parts = []
+    for name, part in found.get("periods", {}).items():
+        rows = [
+            {
+                "method": f"`{method}`",
+                **{score: f"{value:.3f}" for score, value in part["scores"][method].items()},
+                **{
+                    f"{score}, less fitted once": differences.cell(one)
+                    for score, one in part["less_once"][method].items()
+                },
+            }
+            for method in sorted(part["scores"], key=lambda method: -part["scores"][method]["r2_mean"])
+        ]
+        parts += [
+            f"Refitted, on the {part['weeks']} test windows of protocol {name}, and less what is fitted once there "
+            "(skill_clim against the climatology fitted once; 90 % intervals as below):",
+            "",
+            pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True),
+            "",
+            *[f"- {differences.headline(part, method)}" for method in part["differences"]],
+            "",
+        ]
+    return parts
+
+
+def _stacks(records: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What the complete system of each fit is made of, and what it and its linear methods did on held-out blocks."""
+    if not records:
+        return []
+    text = (
+        "The complete system: methods with weight (its mean over leads and modes), what shares weights, the ridge "
+        "penalty, and r2_mean on held-out blocks of training weeks, beside that of the stack of linear methods alone:"
+    )
+    table = pd.DataFrame([_stack(fit, record) for fit, record in records.items()])
+    return [text, "", table.to_markdown(index=False, disable_numparse=True), ""]
+
+
+def _stack(fit: str, record: Mapping[str, Any]) -> dict[str, str]:
+    weights = {name: float(np.mean(weight)) for name, weight in record["weights"].items()}
+    chosen, linear = record["chosen"], record.get("linear")
+    heaviest = sorted((name for name in weights if weights[name] > 0), key=lambda name: -weights[name])
+    return {
+        "fit": fit,
+        "methods": ", ".join(f"`{name}` {weights[name]:.2f}" for name in heaviest),
+        "weights shared by": {"all": "leads and modes", "modes": "modes", "none": "none"}[chosen["sharing"]],
+        "penalty": f"{chosen['penalty']:g}",
+        "held-out r2_mean": f"{chosen['r2_mean']:.4f}",
+        "linear alone": f"{linear['chosen']['r2_mean']:.4f}" if linear else "–",
+    }
+
+
+def _regions(protocol: Mapping[str, Any]) -> str:
+    name, table, stamp = protocol["name"], protocol["table"], protocol["stamp"]
     unit = _variable(stamp).unit
     twin = "; fields of the twin are estimates: no claim in physical space" if stamp["data_kind"] == "twin" else ""
     parts = []
     for (region, metric), part in table[table.region != ""].groupby(["region", "metric"], sort=False):
         wide = part.pivot(index="method", columns="lead", values="value")
         by_first_lead = wide.loc[wide.iloc[:, 0].sort_values().index]
-        name = "area mean" if metric == "rmse_area_mean" else "field"
-        parts += [f"Protocol {protocol}, {region}, RMSE of the {name} ({unit}) by lead in weeks{twin}:", ""]
+        of = "area mean" if metric == "rmse_area_mean" else "field"
+        parts += [f"Protocol {name}, {region}, RMSE of the {of} ({unit}) by lead in weeks{twin}:", ""]
         parts += [by_first_lead.reset_index().to_markdown(index=False, floatfmt=".3f"), ""]
+        parts += [_less(protocol["regions"][region][metric]), ""]
     return "\n".join(parts)
+
+
+def _less(found: Mapping[str, Any]) -> str:
+    method = list(found["differences"])[-1]
+    text = (
+        f"`{method}` less each baseline by lead, that with the least RMSE on these weeks first (below zero is better; "
+        f"90 % intervals of the paired circular block bootstrap, blocks of {found['block_weeks']} weeks):"
+    )
+    table = pd.DataFrame(regional.table(found, method)).to_markdown(index=False, disable_numparse=True)
+    return f"{text}\n\n{table}"
 
 
 def _variable(stamp: Mapping[str, Any]) -> variables.Variable:
@@ -178,7 +254,8 @@ def notes(agreement: Mapping[str, Any] | None, with_reported: bool) -> str:
     lines = [
         "Notes.",
         "",
-        "- Every choice was made on blocked validation inside the training period; one rule alone reads test targets.",
+        "- Fits, searches, stops and weights know the training period alone; one rule reads test targets. A rolling "
+        "protocol's climatology is refitted too, and its `skill_clim` is against that.",
         "- `r2_mean`: per lead and mode 1 - SS_res/SS_tot over time, then the plain mean; `r2_pooled`: sums before the "
         "ratio; `skill_clim`: against the training climatology; coefficients standardised by their training sigma.",
     ]
