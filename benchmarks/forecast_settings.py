@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from podnas import artifacts, windows
-from podnas.baselines import held_out
+from podnas.baselines import held_out, methods
 from podnas.config import BASELINES, BaselinesConfig, TrainingConfig, WindowsConfig
 from podnas.ensemble import stack
 from podnas.networks import corrections, exact, population
@@ -31,6 +31,7 @@ from podnas.search import points
 from podnas.windows import Array, Training
 
 LINEAR = ("damped_persistence", "linear_inverse_model", "anomaly_regression")
+CORRECTED = "mean_damped_inverse"  # the linear forecast of the corrections
 TREES = ("random_forest", "xgboost")  # they take longer than all others, and are far from the best
 ARCHITECTURES = 2
 CONFIG = WindowsConfig()
@@ -44,13 +45,13 @@ NETWORKS: dict[str, tuple[str | None, tuple[int, ...], dict[str, Any]]] = {
     "pure, 3 harmonics, strong": (None, (100, 200), {"harmonics": 3, **STRONG}),
     "anomaly": ("climatology", (10, 20, 40), {}),
     "anomaly, strong": ("climatology", (20, 40, 80), {**STRONG, "learning_rate": 0.001}),
-    "correction": ("mean_damped_inverse", (5, 10, 20), {"learning_rate": 0.001}),
+    "correction": (CORRECTED, (5, 10, 20), {"learning_rate": 0.001}),
     "anomaly, long": ("climatology", (80, 160), {"dropout": 0.1, "input_noise": 0.1, "output_scale": 3}),
-    "correction, strong": ("mean_damped_inverse", (10, 20, 40), {**STRONG, "learning_rate": 0.001}),
-    "correction, noisy": ("mean_damped_inverse", (10, 20, 40), {**NOISY, "learning_rate": 0.001}),
+    "correction, strong": (CORRECTED, (10, 20, 40), {**STRONG, "learning_rate": 0.001}),
+    "correction, noisy": (CORRECTED, (10, 20, 40), {**NOISY, "learning_rate": 0.001}),
     "anomaly, noisy": ("climatology", (40, 80), {**NOISY, "weight_decay": 0.1}),
-    "correction, noisier": ("mean_damped_inverse", (40, 80), {**NOISY, "input_noise": 2.0, "learning_rate": 0.001}),
-    "correction, noisy, slow": ("mean_damped_inverse", (10, 20, 40), {**NOISY, "learning_rate": 0.0003}),
+    "correction, noisier": (CORRECTED, (40, 80), {**NOISY, "input_noise": 2.0, "learning_rate": 0.001}),
+    "correction, noisy, slow": (CORRECTED, (10, 20, 40), {**NOISY, "learning_rate": 0.0003}),
 }
 
 
@@ -66,6 +67,9 @@ def main(path: Path, *wanted: str) -> None:
     linear = np.mean([known[name] for name in LINEAR], axis=0)
     for name, values in {**known, f"mean of {', '.join(LINEAR)}": linear}.items():
         print(f"| {name} | {numbers(values, held)} | | | |", flush=True)
+    print(
+        f"| {CORRECTED}, each fitted without one more block, mean | {numbers(of_fewer(data), held)} | | | |", flush=True
+    )
     for names in (LINEAR, tuple(known)):
         chosen, record = stack.choose(replace(held, forecasts={name: known[name] for name in names}))
         best, made = record["chosen"], chosen.choice
@@ -74,6 +78,18 @@ def main(path: Path, *wanted: str) -> None:
     for name, given in NETWORKS.items():
         if not wanted or any(part in name for part in wanted):
             row(name, *given, data, held, linear)
+
+
+def of_fewer(data: Training) -> Array:
+    """What is corrected, as it would be if test weeks were forecast by each member's own: fitted without its block."""
+    inner = CONFIG.model_copy(update={"validation_blocks": CONFIG.validation_blocks - 1})
+    made = []
+    for held in windows.folds(data, CONFIG):
+        fits = [
+            methods.build(CORRECTED, BaselinesConfig(), CONFIG).fit(part.fit) for part in windows.folds(held.fit, inner)
+        ]
+        made.append(np.mean([one.predict(held.validate.inputs) for one in fits], axis=0))
+    return np.concatenate(made)
 
 
 def row(
