@@ -90,6 +90,16 @@ def test_the_scorecard_has_them(found):
     assert "| `persistence`" in scorecard._verdicts(found[3])
 
 
+def test_a_difference_of_exactly_nothing_can_be_drawn(found):
+    _, baselines, truth, _ = found
+    same = differences.of_all({"complete_system": baselines["persistence"]}, baselines, truth)
+    panel = figure.draw({**same, "stamp": figure_inputs.STAMP}).axes[0]
+    low, high = panel.get_xlim()
+    ticks = panel.get_xticks()
+    assert len(ticks) >= 3
+    assert low < min(ticks) < 0 < max(ticks) < high
+
+
 def test_the_figure_has_a_row_for_each_baseline_the_hardest_first(found):
     made = figure.draw({**found[3], "stamp": figure_inputs.STAMP})
     labels = [text.get_text() for text in made.axes[0].get_yticklabels()]

@@ -54,17 +54,23 @@ def _panel(axes: Axes, values: Mapping[str, list[Mapping[str, float]]], looks: M
             _interval(axes, row + shift, one, edge, look)
         axes.plot([], [], look.marker, color=look.color, label=look.label, markersize=4)
     axes.axvline(0, color=style.BLACK, linewidth=0.6)
-    near = 10.0 ** np.ceil(
-        np.log10(min(max(abs(one["low"]), abs(one["high"])) for by in values.values() for one in by))
-    )
-    axes.set_xscale("symlog", linthresh=min(near, edge), linscale=0.6)
-    ticks = near * 10.0 ** np.arange(max(0, np.floor(np.log10(edge / near))) + 1)
-    axes.set_xticks([*-ticks[::-1], 0, *ticks], [f"{tick:g}".replace("-", "−") for tick in (*-ticks[::-1], 0, *ticks)])
+    decades = _decades(values, edge)
+    axes.set_xscale("symlog", linthresh=decades[0], linscale=0.6)
+    ticks = [*(-decade for decade in reversed(decades)), 0, *decades]
+    axes.set_xticks(ticks, [f"{tick:g}".replace("-", "−") for tick in ticks])
     axes.set_xticks([], minor=True)
     axes.set_xlim(-1.2 * edge, 1.2 * edge)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
     axes.set_axisbelow(True)
+
+
+def _decades(values: Mapping[str, list[Mapping[str, float]]], edge: float) -> list[float]:
+    """Powers of ten on the axis: from that above the smallest difference, or a thousandth of the edge, to the edge."""
+    least = min(max(abs(one["low"]), abs(one["high"])) for by in values.values() for one in by)
+    last = int(np.floor(np.log10(edge)))
+    first = min(last, int(np.ceil(np.log10(max(least, edge / 1000)))))
+    return [10.0**power for power in range(first, last + 1)]
 
 
 def _interval(axes: Axes, row: float, one: Mapping[str, float], edge: float, look: style.Style) -> None:
