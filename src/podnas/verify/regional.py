@@ -29,23 +29,21 @@ def of_all(errors: Mapping[str, Errors], ours: Sequence[str], baselines: Sequenc
 
 
 def _of_metric(errors: Mapping[str, Sequence[Array]], ours: Sequence[str], baselines: Sequence[str]) -> dict[str, Any]:
-    leads = range(len(next(iter(errors.values()))))
-    weeks = [len(one) for one in next(iter(errors.values()))]
+    by_lead = [dict(zip(errors, squared, strict=True)) for squared in zip(*errors.values(), strict=True)]
+    weeks = [len(next(iter(squared.values()))) for squared in by_lead]
     blocks = differences.fitting(paired.BLOCK_WEEKS, min(weeks))
-    rmse = {name: [_rmse(one[lead], blocks) for lead in leads] for name, one in errors.items()}
-    best = min(baselines, key=lambda name: np.mean([by_lead[0] for by_lead in rmse[name]]))
-    found = {
-        name: {other: [_less(rmse[name][lead], rmse[other][lead]) for lead in leads] for other in baselines}
-        for name in ours
-    }
+    drawn = {count: paired.counts(count, blocks) for count in set(weeks)}
+    rmse = [_rmse(squared, drawn[count]) for squared, count in zip(by_lead, weeks, strict=True)]
+    best = min(baselines, key=lambda name: np.mean([lead[name][0] for lead in rmse]))
+    found = {name: {other: [_less(lead[name], lead[other]) for lead in rmse] for other in baselines} for name in ours}
     return {"best_baseline": best, "block_weeks": blocks, "differences": found}
 
 
-def _rmse(squared: Array, block_weeks: int) -> Array:
-    """RMSE on the record itself, and then on each resample: (1 + resamples,)."""
-    drawn = paired.counts(len(squared), block_weeks)
-    found: Array = np.sqrt(np.concatenate([[squared.mean()], drawn @ squared / len(squared)]))
-    return found
+def _rmse(squared: Mapping[str, Array], drawn: Array) -> dict[str, Array]:
+    """RMSE of each method on the record itself, and then on each resample: (1 + resamples,)."""
+    values = np.stack(list(squared.values()), axis=1)  # (weeks, methods)
+    made = np.sqrt(np.concatenate([values.mean(axis=0)[None], drawn @ values / len(values)]))
+    return dict(zip(squared, made.T, strict=True))
 
 
 def _less(ours: Array, theirs: Array) -> dict[str, Any]:
