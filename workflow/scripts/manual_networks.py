@@ -28,7 +28,8 @@ def main(
     data, inputs = windows.training(dataset), windows.inputs(test, windows.scaler(dataset))
     recipe = Recipe(training, window, config.lstm_epochs, keep_best=True)
     points = {units: stacked_lstm(units, config.lstm_layers) for units in predictions}
-    arrays, correction = held_out(data, recipe, block=-1), corrections.of_block(data, recipe, block=-1)
+    arrays = held_out(data, recipe, block=-1)
+    correction = corrections.of_all(data, recipe, corrections.of_block(data, recipe, block=-1))
     jobs = {units: job(point, config.lstm_seed, arrays, recipe) for units, point in points.items()}
     engine = engines.choose(training, workers, lambda: list(jobs.values()))
     progress = Progress(f"manual networks {name}", len(predictions))
