@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date
 from typing import Any, Literal
 
@@ -42,6 +42,11 @@ class Inputs:
     def take(self, rows: Array) -> Inputs:
         """The windows of those rows."""
         return Inputs(self.values[rows], self.centres[rows], self.target_centres[rows], self.init_time[rows])
+
+
+def together(parts: Sequence[Inputs]) -> Inputs:
+    """The windows of all parts, one part after the other."""
+    return Inputs(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Inputs)))
 
 
 @dataclass(frozen=True)

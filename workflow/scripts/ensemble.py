@@ -22,10 +22,11 @@ def main(train: Path, test_inputs: Path, catalogue: Path, ensemble: Path, best: 
         recipe, block = Recipe.of(member["recipe"]), member["held_out_block"]
         correction = corrections.of_block(data, recipe, block)
         whole = corrections.of_all(data, recipe, correction)
-        for forecasts, inputs in zip(members, periods, strict=True):
-            forecasts.append(corrections.predict(network, inputs, recipe, whole))
         held[block] = windows.fold(data, recipe.windows, block).validate.inputs
-        of_block.setdefault(block, []).append(corrections.predict(network, held[block], recipe, correction))
+        parts = [*((inputs, whole) for inputs in periods), (held[block], correction)]
+        made = corrections.predict_each(network, parts, recipe)
+        for forecasts, forecast in zip((*members, of_block.setdefault(block, [])), made, strict=True):
+            forecasts.append(forecast)
     for path, forecasts in (
         (ensemble, (combine.mean(members[0]), combine.mean(members[1]))),
         (best, (members[0][0], members[1][0])),

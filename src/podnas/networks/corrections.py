@@ -6,7 +6,7 @@ on a held-out block by adding to that same forecast. For test weeks it adds to o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -100,8 +100,19 @@ def as_gaussian(
 
 def predict(network: keras.Model, inputs: Inputs, recipe: Recipe, correction: Correction | None) -> Array:
     """Standardised forecasts of n windows: (n, leads, modes)."""
+    return predict_each(network, [(inputs, correction)], recipe)[0]
+
+
+def predict_each(
+    network: keras.Model, parts: Sequence[tuple[Inputs, Correction | None]], recipe: Recipe
+) -> list[Array]:
+    """The same of several parts, each with what it corrects, in one pass: steps of Keras cost more than windows."""
     from podnas.networks import build
 
-    seen = inputs if correction is None else correction.anomalies(inputs)
-    output = build.predict(network, seen, recipe.windows, recipe.settings.output_scale)
-    return output if correction is None else correction.add(output, inputs)
+    seen = [inputs if correction is None else correction.anomalies(inputs) for inputs, correction in parts]
+    output = build.predict(network, windows.together(seen), recipe.windows, recipe.settings.output_scale)
+    outputs = np.split(output, np.cumsum([len(inputs) for inputs in seen[:-1]]))
+    return [
+        made if correction is None else correction.add(made, inputs)
+        for made, (inputs, correction) in zip(outputs, parts, strict=True)
+    ]
