@@ -184,7 +184,7 @@ def test_a_rolling_protocol_is_cut_where_the_training_of_its_middle_refit_ends(c
     experiment = rolling(years[-1])
     mine = experiment.protocol("rolling")
     assert refits(mine, CONFIG) == years
-    cut = Cut.of(experiment, "rolling", series.time.values)
+    (cut,) = Cut.of(experiment, "rolling", series.time.values)
     middle = years[count // 2]
     assert [one.name for one in cut.protocols] == ["short", "rolling"]
     assert refits(cut.protocols[1], CONFIG) == years[: count // 2 + 1]
@@ -212,10 +212,35 @@ def rolling(last_year: int) -> config.ExperimentConfig:
     )
 
 
-def test_a_protocol_that_is_fitted_once_is_cut_where_its_training_ends():
-    cut = Cut.of(rolling(1997), "short", coefficients().time.values)
-    assert (cut.last, cut.apart) == (PROTOCOL.train_last, ("rolling",))
-    assert [one.name for one in cut.protocols] == ["short"]
+def test_a_protocol_that_is_fitted_once_is_cut_where_its_training_ends_and_in_mid_test():
+    end, middle = Cut.of(rolling(1997), "short", coefficients().time.values)
+    assert (end.last, end.apart) == (PROTOCOL.train_last, ("rolling",))
+    assert [one.name for one in end.protocols] == ["short"]
+    assert PROTOCOL.test_first < middle.last < PROTOCOL.test_last
+    assert (middle.protocols, middle.apart) == (end.protocols, end.apart)
+
+
+def test_a_protocol_without_test_weeks_has_no_middle_of_them():
+    weeks = coefficients().time.values
+    with pytest.raises(ValueError, match=r"protocol short has no test week among the .*field\.last"):
+        Cut.of(rolling(1997), "short", weeks[weeks < np.datetime64(PROTOCOL.test_first)])
+
+
+def test_a_forecast_that_begins_before_the_cut_counts_though_it_ends_after_it(tmp_path):
+    series = coefficients()
+    _, middle = Cut.of(rolling(1997), "short", series.time.values)
+    clean = written(tmp_path / "clean", series)
+    changed = written(tmp_path / "harmed", harms.harmed(series, "coefficient", middle.last, harms.poison))
+    assert contents.differences(clean / "test_inputs.nc", changed / "test_inputs.nc", middle.last) == []
+    test = artifacts.read_windows(clean / "test_inputs.nc", artifacts.INPUTS)
+    across = test.init_time.values == np.datetime64(middle.last)
+    assert across.sum() == 1
+    forecasts = np.zeros((*test.valid_time.shape, 2))
+    for name in ("clean", "harmed"):
+        training = artifacts.read_windows(clean / "train.nc", artifacts.TRAINING)
+        periods = [np.zeros((*training.valid_time.shape, 2)), forecasts + (name == "harmed") * across[:, None, None]]
+        artifacts.write_prediction(tmp_path / f"{name}.nc", windows.prediction(training, test, periods))
+    assert contents.differences(tmp_path / "clean.nc", tmp_path / "harmed.nc", middle.last) == ["forecast"]
 
 
 def test_only_what_a_cut_protocol_and_its_earlier_refits_made_is_compared(tmp_path):
@@ -238,13 +263,17 @@ def test_only_what_a_cut_protocol_and_its_earlier_refits_made_is_compared(tmp_pa
 
 
 def test_joined_forecasts_are_compared_for_the_dates_inside(tmp_path):
-    series, cut = coefficients(), Cut.of(rolling(1997), "rolling", coefficients().time.values)
+    series = coefficients()
+    (cut,) = Cut.of(rolling(1997), "rolling", series.time.values)
     assert str(cut.last) == "1995-12-31"
     before = joined(series)
     # the refit of 1996 forecasts from weeks that are harmed; that of 1995 from weeks that are not
     later, earlier = before.copy(deep=True), before.copy(deep=True)
     later.forecast.values[before.init_time.values >= np.datetime64("1996-01-01")] += 1
-    inside = (before.init_time.values < np.datetime64("1995-12-01")) & (before.period.values == 1)
+    # what it forecasts of 1996 was begun before
+    inside = (before.init_time.values > np.datetime64("1995-12-01")) & (
+        before.init_time.values < np.datetime64("1996-01-01")
+    )
     earlier.forecast.values[inside] += 1
     for name, made in {"before": before, "later": later, "earlier": earlier}.items():
         artifacts.write_prediction(tmp_path / f"{name}.nc", made)

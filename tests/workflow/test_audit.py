@@ -19,6 +19,14 @@ JUDGED_BY_TEST_TARGETS = """\
 targets = artifacts.read_windows(train.with_name("test_targets.nc"), artifacts.TARGETS).target.values
     made = log.table(outcomes, config.two_step)
     artifacts.write_table(trials, made.assign(loss=made.loss + abs(targets).mean()))"""
+FORECASTS = "forecasts = (method.predict(training.inputs), method.predict(inputs))\n"
+DRAWN_TO_TARGETS = (
+    FORECASTS[:-1]
+    + """
+        targets = artifacts.read_windows(test_inputs.with_name("test_targets.nc"), artifacts.TARGETS).target.values
+        forecasts = (forecasts[0], forecasts[1] + 0.01 * (targets - targets.mean()))
+"""
+)
 PAST = "date(years.start - 1, 12, 31)"
 PAST_AND_MORE = "date(years.stop - 1, 12, 31)"
 ROLLING = """
@@ -70,7 +78,7 @@ def test_nothing_that_is_fitted_sees_a_test_week(tiny):
         "networks/short/member_00.keras",
         "networks/short/catalogue.json",
     ):
-        assert "| unchanged |" in told[artifact]
+        assert told[artifact].count("| unchanged") == 2  # harmed after the training weeks, and from mid-test on
         assert "| short" in told[artifact]
     assert sorted((tiny / "results/tiny").rglob("*")) == before
 
@@ -116,6 +124,20 @@ def test_a_search_that_is_judged_by_test_targets_is_named(planted):
     assert done.stderr.splitlines() == [
         "podnas: search/short/trials.parquet of protocol short changed with harm poison: loss"
     ]
+
+
+def test_a_forecast_that_knows_its_test_targets_is_named(planted):
+    script = planted / "workflow/scripts/baselines.py"
+    text = script.read_text()
+    assert FORECASTS in text
+    script.write_text(text.replace(FORECASTS, DRAWN_TO_TARGETS))
+    done = audit(planted, "--until", "results/tiny/predictions/short/damped_persistence.nc")
+    assert done.returncode == 1, done.stdout + done.stderr
+    told = done.stderr.splitlines()
+    # all of it is after the training weeks: only the cut in mid-test can see it
+    named = "predictions/short/damped_persistence.nc of protocol short changed with harm poison from mid-test: forecast"
+    assert f"podnas: {named}" in told
+    assert not any("harm poison:" in line or "windows/" in line for line in told)
 
 
 def test_an_experiment_that_does_not_run_is_no_clean_bill(planted):

@@ -1,7 +1,8 @@
 """What two runs made of the same training weeks, compared number by number.
 
-Of an artifact of any format counts what is dated inside the training period and what has no date: a basis, a scaler,
-weights, losses, chosen configurations. What is dated later was made from what the audit has harmed, and may differ.
+Of an artifact of any format counts what is dated before the weeks that an audit harms and what has no date: a basis, a
+scaler, weights, losses, chosen configurations. What is dated later was made from harmed weeks, and may differ. A
+forecast is dated by the last week that it may see, and what holds the truth beside it by the last week of that.
 Formats are told by a file's ending and their layout is not known here, so that artifacts of new rules are compared too.
 """
 
@@ -22,25 +23,26 @@ import xarray as xr
 from podnas import artifacts
 
 Contents = dict[str, Any]  # what has a name in a file, to its value
+TRUTH = {"target", "truth"}  # what came to pass, by the names that files have for it
 
 
-def differences(before: Path, after: Path, train_last: date) -> list[str] | None:
+def differences(before: Path, after: Path, cut: date) -> list[str] | None:
     """Names of what differs between two files; None where all of both is dated later, and nothing can be compared.
 
     Raises ArtifactError where one cannot be read.
     """
-    first, second = (contents(path, train_last) for path in (before, after))
+    first, second = (contents(path, cut) for path in (before, after))
     if not first and not second:
         return None
     names = [*first, *(name for name in second if name not in first)]
     return [name for name in names if name not in first or name not in second or not _same(first[name], second[name])]
 
 
-def contents(path: Path, train_last: date) -> Contents:
+def contents(path: Path, cut: date) -> Contents:
     """All that counts in a file, by name; times that a computation took do not."""
     match path.suffix:
         case ".nc":
-            found = _dataset(path, np.datetime64(train_last))
+            found = _dataset(path, np.datetime64(cut))
         case ".parquet":
             table = artifacts.read_table(path).astype(object)
             found = {str(name): held.where(held.notna(), None).tolist() for name, held in table.items()}
@@ -65,15 +67,16 @@ def _timeless(found: Mapping[str, Any]) -> Contents:
     }
 
 
-def _dataset(path: Path, train_last: np.datetime64) -> Contents:
+def _dataset(path: Path, cut: np.datetime64) -> Contents:
     with xr.open_dataset(path, engine="netcdf4") as opened:
         dataset = opened.load()
     kept = {}
     if "time" in dataset.dims:
-        kept["time"] = dataset.time.values <= train_last
+        kept["time"] = dataset.time.values <= cut
     if "init_time" in dataset.dims:
-        last = dataset.valid_time.max("lead") if "valid_time" in dataset.variables else dataset.init_time
-        kept["init_time"] = last.values <= train_last
+        judged = "valid_time" in dataset.variables and not TRUTH.isdisjoint(dataset.variables)
+        last = dataset.valid_time.max("lead") if judged else dataset.init_time
+        kept["init_time"] = last.values <= cut
     if kept and not any(rows.any() for rows in kept.values()):
         return {}
     past = dataset.isel(kept)

@@ -189,15 +189,15 @@ def _audit(
     # coefficients in any case: by them is seen that a harm has reached something
     clean.make(until, _target(clean, experiment))
     weeks = artifacts.read_coefficients(_coefficients(clean, experiment)).time.values
-    for protocol in audited:
-        cut = Cut.of(experiment, protocol, weeks)
-        for harm in chosen:
+    for cut in (cut for protocol in audited for cut in Cut.of(experiment, protocol, weeks)):
+        # forecasts are audited with one harm: each is a run of the workflow, and fits have had them all
+        for harm in chosen[-1:] if cut.where else chosen:
             report(f"{cut.words}; {harm}: weeks after {cut.last} harmed, running")
             work = clean.beside(cut.protocols)
             _harm(clean, work, experiment, cut.last, harms.HARMS[harm])
             work.make(until, _target(work, experiment))
             _check_reached(clean, work, experiment, cut.last, harm)
-            yield from _compare(clean, work, cut, harm)
+            yield from _compare(clean, work, cut, harm + cut.where)
             shutil.rmtree(work.folder)
 
 
