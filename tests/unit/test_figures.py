@@ -556,3 +556,10 @@ def test_pictures_tell_the_number_of_parameters():
 def test_text_from_outside_is_not_read_as_a_formula():
     known = made.maps(made.BOX, events=1).assign_coords(event_label=("event", ["cost: $5 and $6"]))
     assert r"\$5 and \$6" in titles(events.draw(known, BOTH[0], [made.STAMP]))[0].get_text()
+
+
+def test_periods_are_read_from_a_stamp_that_says_more_of_them():
+    said = {**made.STAMP, "train_period": made.STAMP["train_period"] + ", refitted every year on all the past"}
+    found, plain = timelines.Periods.of(said), timelines.Periods.of(made.STAMP)
+    assert found.train.tolist() == plain.train.tolist()
+    assert found.test.tolist() == plain.test.tolist()

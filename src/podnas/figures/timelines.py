@@ -29,8 +29,9 @@ class Periods:
 
     @classmethod
     def of(cls, stamp: style.Stamp) -> Periods:
-        """Read 'YYYY-MM-DD to YYYY-MM-DD' of train_period and test_period."""
-        train, test = (np.array(stamp[key].split(" to "), "datetime64[ns]") for key in ("train_period", "test_period"))
+        """Read 'YYYY-MM-DD to YYYY-MM-DD' of train_period and test_period; what is said behind a comma is no date."""
+        words = (stamp[key].partition(",")[0].split(" to ") for key in ("train_period", "test_period"))
+        train, test = (np.array(dates, "datetime64[ns]") for dates in words)
         return cls(train, test)
 
 
