@@ -45,7 +45,8 @@ class TrainingConfig(Section):
     corrects: Correctable | None = Field(
         None,
         description="simple forecast, fitted on the weeks that a network fits on, whose error networks forecast "
-        "from anomalies; null: they forecast the coefficients themselves",
+        "from anomalies (for test weeks they correct one that is fitted on all training weeks; in transfer and under "
+        "uncertainty their own); null: they forecast the coefficients themselves",
     )
     climatology_harmonics: int = Field(
         3, ge=1, le=6, description="with corrects only: annual harmonics of the climatology of these anomalies"
