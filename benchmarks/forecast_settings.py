@@ -56,11 +56,12 @@ NETWORKS: dict[str, tuple[str | None, tuple[int, ...], dict[str, Any]]] = {
 
 
 def main(path: Path, *wanted: str) -> None:
-    data = windows.training(artifacts.read_windows(path, artifacts.TRAINING))
+    dataset = artifacts.read_windows(path, artifacts.TRAINING)
+    data = windows.training(dataset)
     names = [name for name in BASELINES if name not in TREES]
     made = held_out.forecasts(data, names, BaselinesConfig(), CONFIG)
     known = {name: values for name, values in made.forecasts.items() if name != "climatology"}
-    held = stack.HeldOut(known, made.forecasts["climatology"], made.truth, made.block)
+    held = stack.HeldOut(known, made.forecasts["climatology"], made.truth, made.block, windows.scaler(dataset).scale)
     print(
         "| forecast | r2_mean | skill_clim | single r2_mean | with linear | core-seconds |\n|:--|--:|--:|--:|--:|--:|"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def held(count: int = 400, blocks: int = 4, **noise: float) -> stack.HeldOut:
     random = np.random.default_rng(0)
     truth = random.normal(size=(count, LEADS, MODES))
     forecasts = {name: truth + size * random.normal(size=truth.shape) for name, size in noise.items()}
-    return stack.HeldOut(forecasts, np.zeros_like(truth), truth, np.arange(count) * blocks // count)
+    return stack.HeldOut(forecasts, np.zeros_like(truth), truth, np.arange(count) * blocks // count, np.ones(MODES))
 
 
 def test_weights_of_two_noisy_methods_are_those_of_least_squares():
@@ -34,7 +34,11 @@ def test_weights_of_two_noisy_methods_are_those_of_least_squares():
 def test_weights_are_never_negative():
     given = held(good=0.1)
     mirrored = stack.HeldOut(
-        {**given.forecasts, "mirrored": -given.forecasts["good"]}, given.climatology, given.truth, given.block
+        {**given.forecasts, "mirrored": -given.forecasts["good"]},
+        given.climatology,
+        given.truth,
+        given.block,
+        given.scale,
     )
     for sharing in stack.SHARING:
         assert stack.fit(mirrored, stack.Choice(2, sharing, 0.01)).weights.min() >= 0
@@ -62,6 +66,7 @@ def test_a_block_is_judged_by_weights_that_never_saw_it():
         given.climatology,
         np.where((given.block == 2)[:, None, None], 1e3, given.truth),
         given.block,
+        given.scale,
     )
     clean, other = (stack.validated(one, stack.Choice(1, "none", 0.1))[given.block == 2] for one in (given, harmed))
     np.testing.assert_array_equal(clean, other)
@@ -80,6 +85,28 @@ def test_methods_that_do_worst_are_left_out():
     np.testing.assert_allclose(found.weights[:, 0, 0], [0, 0.5, 0.5], atol=1e-6)
 
 
+def test_by_the_field_a_strong_mode_decides_and_by_the_mean_all_alike():
+    given = held(first=0.5, others=0.5)
+    better = given.truth + 0.1 * (given.forecasts["first"] - given.truth)
+    strong = np.arange(MODES) == 0
+    forecasts = {
+        "first": np.where(strong, better, given.forecasts["first"]),
+        "others": np.where(strong, given.forecasts["others"], better),
+    }
+    given = replace(given, forecasts=forecasts, scale=np.array([10.0, 1.0, 1.0]))
+    for by, name in (("r2_mean", "others"), ("r2_field", "first")):
+        (weighed,) = np.flatnonzero(stack.fit(given, stack.Choice(1, "all", 1.0, by)).weights[:, 0, 0])
+        assert tuple(forecasts)[weighed] == name
+        made, record = stack.choose(given, by)
+        assert made.choice.by == by
+        assert record["chosen"][by] == max(row[by] for row in record["choices"])
+    # what all modes share is the best for the strong one
+    shared = stack.fit(given, stack.Choice(2, "all", 0.001, "r2_field")).weights[:, 0, 0]
+    alike = stack.fit(given, stack.Choice(2, "all", 0.001)).weights[:, 0, 0]
+    assert shared[0] > shared[1]
+    assert alike[0] < alike[1]
+
+
 def test_what_is_far_behind_does_no_harm():
     made, record = stack.choose(held(worse=8.0, good=0.3, bad=0.3))
     assert record["chosen"]["methods"] == 2
@@ -94,7 +121,7 @@ def test_one_block_is_refused():
 def test_forecasts_that_are_not_finite_are_refused():
     given = held(good=0.1)
     with pytest.raises(ValueError, match="held-out forecasts of broken"):
-        stack.HeldOut({"broken": given.truth * np.nan}, given.climatology, given.truth, given.block)
+        stack.HeldOut({"broken": given.truth * np.nan}, given.climatology, given.truth, given.block, given.scale)
 
 
 def test_baselines_are_refitted_without_each_block():

@@ -37,11 +37,13 @@ def main(
         for name, path in networks.items()
     }
     known = {name: values for name, values in simple.forecasts.items() if name != "climatology"}
-    held = stack.HeldOut({**known, **searched}, simple.forecasts["climatology"], simple.truth, simple.block)
+    held = stack.HeldOut(
+        {**known, **searched}, simple.forecasts["climatology"], simple.truth, simple.block, standard.scale
+    )
     made = {name: artifacts.read_prediction(path) for name, path in predictions.items()}
 
     def stacked(of: stack.HeldOut, path: Path) -> dict[str, Any]:
-        chosen, found = stack.choose(of)
+        chosen, found = stack.choose(of, config.by)
         forecasts = [combined(chosen, made, period, standard) for period in (0, 1)]
         artifacts.write_prediction(path, windows.prediction(dataset, test, forecasts))
         return {**found, "weights": chosen.record()}

@@ -54,6 +54,11 @@ class StackConfig(Section):
     systems: Annotated[tuple[Name, ...], AfterValidator(different)] | None = Field(
         None, description="systems of networks whose ensembles enter (recurrent: the pure ones); null: all but the pure"
     )
+    by: Literal["r2_mean", "r2_field"] = Field(
+        "r2_mean",
+        description="score on held-out blocks that chooses methods and weights: r2_mean counts all modes alike, "
+        "r2_field by their share in the squared error of the field",
+    )
 
     @model_validator(mode="after")
     def _methods_are_baselines(self) -> StackConfig:

@@ -4,7 +4,9 @@ Forecasts of a block of the training period come from methods fitted without it.
 forecast from the climatology are non-negative and drawn towards equal ones by a ridge penalty; what they lack of a sum
 of 1 is the climatology's. Methods that do worst have none (trimming), since a combination of equal weights is hard to
 beat, and worse for each method that is far behind. How many are left, how strongly weights are drawn, and whether leads
-and modes share them, is chosen by the blocks in turn: what is found on all others is judged on each.
+and modes share them, is chosen by the blocks in turn: what is found on all others is judged on each. Judged is either
+the mean over modes (`r2_mean`) or the error of the field within the modes (`r2_field`), in which strong modes count
+more.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy.optimize import nnls
@@ -20,6 +22,8 @@ from scipy.optimize import nnls
 from podnas import scores
 from podnas.ensemble.calibrate import Sharing
 from podnas.windows import Array
+
+Criterion = Literal["r2_mean", "r2_field"]
 
 SHARING: tuple[Sharing, ...] = ("all", "modes", "none")  # weights for all together, for each lead, for lead and mode
 PENALTIES = (0.001, 0.01, 0.1, 1.0, 10.0, 1000.0)  # share of the truth's mean squared anomaly; the last: equal weights
@@ -33,6 +37,7 @@ class HeldOut:
     climatology: Array  # (n, leads, modes), fitted without them as well
     truth: Array  # (n, leads, modes)
     block: Array  # (n,) number of the block held out
+    scale: Array  # (modes,) standard deviations of the coefficients in their units
 
     def __post_init__(self) -> None:
         for name, forecast in self.forecasts.items():
@@ -46,7 +51,7 @@ class HeldOut:
     def rows(self, chosen: Array) -> HeldOut:
         """The windows where chosen (n,) is true."""
         forecasts = {name: values[chosen] for name, values in self.forecasts.items()}
-        return HeldOut(forecasts, self.climatology[chosen], self.truth[chosen], self.block[chosen])
+        return HeldOut(forecasts, self.climatology[chosen], self.truth[chosen], self.block[chosen], self.scale)
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class Choice:
     methods: int  # the best so many have weights
     sharing: Sharing
     penalty: float
+    by: Criterion = "r2_mean"  # what ranks the methods, and what weights are the best for
 
 
 @dataclass(frozen=True)
@@ -79,8 +85,8 @@ class Stack:
 
 
 def fit(held: HeldOut, choice: Choice) -> Stack:
-    """Weights for one choice; methods are ranked by r2_mean on these windows."""
-    ranked = sorted(held.forecasts, key=lambda name: -score(held.forecasts[name], held)["r2_mean"])
+    """Weights for one choice; methods are ranked on these windows."""
+    ranked = sorted(held.forecasts, key=lambda name: -score(held.forecasts[name], held)[choice.by])
     left = ranked[: choice.methods]
     weights = dict.fromkeys(held.forecasts, np.zeros(held.truth.shape[1:]))
     weights |= zip(left, _weights(held, left, choice), strict=True)
@@ -89,16 +95,17 @@ def fit(held: HeldOut, choice: Choice) -> Stack:
 
 def _weights(held: HeldOut, methods: Sequence[str], choice: Choice) -> Array:
     """Weights (methods, leads, modes) of some of the methods."""
-    anomalies = np.stack([held.forecasts[name] - held.climatology for name in methods])
-    truth = held.truth - held.climatology
+    size = held.scale if choice.by == "r2_field" else np.ones_like(held.scale)
+    anomalies = np.stack([held.forecasts[name] - held.climatology for name in methods]) * size
+    truth = (held.truth - held.climatology) * size
     gram = np.einsum("inlm,jnlm->lmij", anomalies, anomalies)
     moment = np.einsum("inlm,nlm->lmi", anomalies, truth)
-    size = (truth**2).sum(axis=0)  # (leads, modes)
+    total = (truth**2).sum(axis=0)  # (leads, modes)
     axes = {"all": (0, 1), "modes": (1,), "none": ()}[choice.sharing]
     if axes:
-        gram, moment, size = (part.sum(axis=axes, keepdims=True) for part in (gram, moment, size))
-    solved = [_solve(gram[at], moment[at], choice.penalty * size[at]) for at in np.ndindex(size.shape)]
-    weights = np.stack(solved, axis=1).reshape(len(methods), *size.shape)
+        gram, moment, total = (part.sum(axis=axes, keepdims=True) for part in (gram, moment, total))
+    solved = [_solve(gram[at], moment[at], choice.penalty * total[at]) for at in np.ndindex(total.shape)]
+    weights = np.stack(solved, axis=1).reshape(len(methods), *total.shape)
     return np.broadcast_to(weights, (len(methods), *truth.shape[1:]))
 
 
@@ -120,8 +127,8 @@ def validated(held: HeldOut, choice: Choice) -> Array:
     return made
 
 
-def choose(held: HeldOut) -> tuple[Stack, dict[str, Any]]:
-    """The stack with the highest r2_mean over the blocks in turn, and the scores of all choices and single methods.
+def choose(held: HeldOut, by: Criterion = "r2_mean") -> tuple[Stack, dict[str, Any]]:
+    """The stack with the highest score over the blocks in turn, and the scores of all choices and single methods.
 
     Raises ValueError where there are fewer than two blocks.
     """
@@ -131,9 +138,9 @@ def choose(held: HeldOut) -> tuple[Stack, dict[str, Any]]:
             f"held-out forecasts are of {len(blocks)} block; weights need two: set windows.validation_blocks"
         )
     counts = range(1, len(held.forecasts) + 1)
-    choices = [Choice(*one) for one in product(counts, SHARING, PENALTIES)]
+    choices = [Choice(*one, by) for one in product(counts, SHARING, PENALTIES)]
     table = [{**asdict(choice), **score(validated(held, choice), held)} for choice in choices]
-    best = max(range(len(table)), key=lambda place: table[place]["r2_mean"])
+    best = max(range(len(table)), key=lambda place: table[place][by])
     record = {
         "blocks": len(blocks),
         "windows": len(held.truth),
@@ -145,8 +152,12 @@ def choose(held: HeldOut) -> tuple[Stack, dict[str, Any]]:
 
 
 def score(forecast: Array, held: HeldOut) -> dict[str, float]:
-    """r2_mean and skill_clim of forecasts of the held-out windows, all blocks together."""
+    """r2_mean, r2_field and skill_clim of forecasts of the held-out windows, all blocks together.
+
+    r2_field is r2_pooled of the coefficients in their units: of the field's squared error within the modes.
+    """
     return {
         "r2_mean": float(scores.r2(forecast, held.truth).mean()),
+        "r2_field": scores.r2_pooled(forecast * held.scale, held.truth * held.scale),
         "skill_clim": float(scores.skill_clim(forecast, held.truth, held.climatology).mean()),
     }

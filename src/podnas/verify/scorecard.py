@@ -157,7 +157,8 @@ def _stacks(records: Mapping[str, Mapping[str, Any]]) -> list[str]:
         return []
     text = (
         "The complete system: methods with weight (its mean over leads and modes), what shares weights, the ridge "
-        "penalty, and r2_mean on held-out blocks of training weeks, beside that of the stack of linear methods alone:"
+        "penalty, and the score that chose them, on held-out blocks of training weeks (r2_field: share of the field's "
+        "variance within the modes), beside that of the stack of linear methods alone:"
     )
     table = pd.DataFrame([_stack(fit, record) for fit, record in records.items()])
     return [text, "", table.to_markdown(index=False, disable_numparse=True), ""]
@@ -172,8 +173,8 @@ def _stack(fit: str, record: Mapping[str, Any]) -> dict[str, str]:
         "methods": ", ".join(f"`{name}` {weights[name]:.2f}" for name in heaviest),
         "weights shared by": {"all": "leads and modes", "modes": "modes", "none": "none"}[chosen["sharing"]],
         "penalty": f"{chosen['penalty']:g}",
-        "held-out r2_mean": f"{chosen['r2_mean']:.4f}",
-        "linear alone": f"{linear['chosen']['r2_mean']:.4f}" if linear else "–",
+        f"held-out {chosen['by']}": f"{chosen[chosen['by']]:.4f}",
+        "linear alone": f"{linear['chosen'][chosen['by']]:.4f}" if linear else "–",
     }
 
 
