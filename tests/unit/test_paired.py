@@ -59,3 +59,10 @@ def test_a_better_forecast_is_better_and_a_forecast_ties_with_itself(example):
 def test_blocks_longer_than_the_record_are_refused():
     with pytest.raises(ValueError, match="blocks of 52 weeks do not fit into 51 initial dates"):
         paired.counts(51, 52)
+
+
+def test_what_rounding_makes_is_a_tie():
+    assert paired.verdict({"low": 4e-9, "high": 2e-7}) == "tie"
+    assert paired.verdict({"low": -2e-7, "high": -4e-9}) == "tie"
+    assert paired.verdict({"low": 2e-6, "high": 1e-3}) == "better"
+    assert paired.verdict({"low": -1e-3, "high": -2e-6}) == "worse"

@@ -15,6 +15,7 @@ from podnas.windows import Array
 RESAMPLES = 2000
 BLOCK_WEEKS = 52
 LEVEL = 0.9
+NEGLIGIBLE = 1e-6  # a difference of scores that tells nothing, though all resamples agree in its sign
 
 
 def counts(weeks: int, block_weeks: int, resamples: int = RESAMPLES, seed: int = 0) -> Array:
@@ -73,7 +74,7 @@ def less(ours: Mapping[str, Array], theirs: Mapping[str, Array]) -> dict[str, di
 
 
 def verdict(interval: dict[str, float]) -> str:
-    """'better' or 'worse' where the interval leaves zero out, else 'tie'."""
-    if interval["low"] > 0:
+    """'better' or 'worse' where the interval leaves zero out by what rounding cannot make, else 'tie'."""
+    if interval["low"] > NEGLIGIBLE:
         return "better"
-    return "worse" if interval["high"] < 0 else "tie"
+    return "worse" if interval["high"] < -NEGLIGIBLE else "tie"
