@@ -40,6 +40,23 @@ def test_a_network_that_gives_nothing_forecasts_as_the_simple_method_does(correc
     np.testing.assert_allclose(forecast, simple.predict(whole.inputs))
 
 
+def test_parts_in_one_pass_are_forecast_as_each_alone():
+    whole, made = data(), recipe("damped_persistence")
+    network = build.build(stacked_lstm(4, 1), 4, 6, 2)
+    apart = corrections.of_block(whole, made, 1)
+    parts = [
+        (whole.inputs, corrections.of_all(whole, made, apart)),
+        (whole.inputs.take(np.arange(7)), apart),
+        (whole.inputs.take(np.arange(3, 20)), None),
+    ]
+    together = corrections.predict_each(network, parts, made)
+    assert [len(forecast) for forecast in together] == [len(whole.inputs), 7, 17]
+    for forecast, (inputs, correction) in zip(together, parts, strict=True):
+        np.testing.assert_allclose(forecast, corrections.predict(network, inputs, made, correction), atol=1e-6)
+    # what a part corrects is its own
+    assert np.abs(together[1] - together[0][:7]).max() > 1e-3
+
+
 def test_test_weeks_are_forecast_from_all_training_weeks_in_the_units_of_the_network():
     whole, made = data(), recipe("damped_persistence")
     network = build.build(stacked_lstm(4, 1), 4, 6, 2)

@@ -563,3 +563,9 @@ def test_periods_are_read_from_a_stamp_that_says_more_of_them():
     found, plain = timelines.Periods.of(said), timelines.Periods.of(made.STAMP)
     assert found.train.tolist() == plain.train.tolist()
     assert found.test.tolist() == plain.test.tolist()
+
+
+def test_a_difference_of_nothing_does_not_crowd_the_axis_with_decades():
+    nothing = {"difference": 0.0, "low": 0.0, "high": 0.0}
+    some = {"difference": 0.01, "low": 0.005, "high": 0.02}
+    assert differences._decades({"ours": [nothing, some]}, 0.023) == pytest.approx([0.001, 0.01])

@@ -66,10 +66,10 @@ def _panel(axes: Axes, values: Mapping[str, list[Mapping[str, float]]], looks: M
 
 
 def _decades(values: Mapping[str, list[Mapping[str, float]]], edge: float) -> list[float]:
-    """Powers of ten on the axis: from that above the smallest difference, or a thousandth of the edge, to the edge."""
+    """Powers of ten on the axis: from that above the smallest difference, or a hundredth of the edge, to the edge."""
     least = min(max(abs(one["low"]), abs(one["high"])) for by in values.values() for one in by)
     last = int(np.floor(np.log10(edge)))
-    first = min(last, int(np.ceil(np.log10(max(least, edge / 1000)))))
+    first = min(last, int(np.ceil(np.log10(max(least, edge / 100)))))
     return [10.0**power for power in range(first, last + 1)]
 
 
