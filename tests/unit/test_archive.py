@@ -19,11 +19,17 @@ from ConfigSpace import (
 
 from podnas.config import BayesConfig, SearchConfig
 from podnas.search import build
-from podnas.search.archive import Archive
+from podnas.search.archive import RENEWED, Archive
 from podnas.search.encoding import Encoding
 from podnas.search.protocol import Outcome, Trial
 
 CONFIG = BayesConfig(trees=20, candidates=60, initial=3)
+
+
+@pytest.fixture(autouse=True, params=[10, RENEWED])
+def renewed(request, monkeypatch):
+    """Few outcomes after which forests grow on, too."""
+    monkeypatch.setattr("podnas.search.archive.RENEWED", request.param)
 
 
 def space() -> ConfigurationSpace:
@@ -79,6 +85,19 @@ def test_neither_told_nor_running_points_are_suggested_again():
     small.tell([Outcome(Trial(0, {"c": "a"}), 1.0)])
     running = Encoding(made).vectors([{"c": "b"}])[0].tobytes()
     assert Encoding(made).points(small.suggest(1.0, np.random.default_rng(0), {running})[None]) == [{"c": "c"}]
+
+
+def test_splits_are_renewed_with_each_of_the_first_outcomes_and_seldom_later(monkeypatch):
+    def told(count: int, refit: float = 0.2) -> Archive:
+        made = Archive(Encoding(space()), CONFIG, 0, refit=refit)
+        for one in outcomes(count):
+            made.tell([one])
+            suggestion(made)
+        return made
+
+    monkeypatch.setattr("podnas.search.archive.RENEWED", 40)
+    assert (suggestion(told(40)) == suggestion(told(40, refit=0.0))).all()
+    assert [told(count).fitted for count in (40, 47, 48, 57, 58)] == [40, 40, 48, 48, 58]
 
 
 def test_failed_trials_are_kept_away_from():

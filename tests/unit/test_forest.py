@@ -45,9 +45,49 @@ def test_same_seed_same_forest_other_seed_another():
 def test_an_observation_goes_into_its_leaf():
     rows, losses, categories = observations(1)
     grown = forest.grow(rows, losses, categories, 5, 0)  # each tree one leaf
-    grown.learn(rows, losses + 2)
+    grown.lie(rows, losses + 2)
     mean, deviation = grown.predict(rows)
     # two observations 2 apart: their mean, and a standard deviation of 1
+    assert mean == pytest.approx(losses + 1)
+    assert deviation == pytest.approx([1.0])
+
+
+def test_what_it_learns_later_it_knows_like_what_it_was_grown_on():
+    rows, losses, categories = observations(400)
+    grown = forest.grow(rows[:100], losses[:100], categories, 100, 0, later=300)
+    new, truth, _ = observations(300, seed=1)
+    early = np.corrcoef(grown.predict(new)[0], truth)[0, 1]
+    grown.learn(rows, 100, losses[100:])
+    mean, deviation = grown.predict(rows)
+    assert mean == pytest.approx(losses, abs=1e-5)
+    assert deviation.max() < 1e-3
+    assert np.corrcoef(grown.predict(new)[0], truth)[0, 1] > max(0.95, early)
+
+
+def test_one_by_one_or_at_once_it_learns_the_same():
+    rows, losses, categories = observations(60)
+    at_once, one_by_one = (forest.grow(rows[:30], losses[:30], categories, 10, 0, later=30) for _ in range(2))
+    at_once.learn(rows, 30, losses[30:])
+    for place in range(30, 60):
+        one_by_one.learn(rows[: place + 1], place, losses[place : place + 1])
+    new = observations(50, seed=1)[0]
+    assert (at_once.predict(new)[0] == one_by_one.predict(new)[0]).all()
+
+
+def test_without_room_a_leaf_takes_an_observation_in():
+    rows, losses, categories = observations(40)
+    grown = forest.grow(rows[:20], losses[:20], categories, 10, 0, later=1)
+    grown.learn(rows, 20, losses[20:])
+    inside = grown.count[grown.nodes[:, :, forest.LEFT] == np.arange(grown.count.shape[1])]
+    assert inside.sum() == 10 * 40
+    assert grown.made.max() <= grown.count.shape[1]
+
+
+def test_what_differs_in_nothing_stays_in_its_leaf():
+    rows, losses, categories = observations(1)
+    grown = forest.grow(rows, losses, categories, 5, 0, later=2)
+    grown.learn(np.repeat(rows, 2, axis=0), 1, losses + 2)
+    mean, deviation = grown.predict(rows)
     assert mean == pytest.approx(losses + 1)
     assert deviation == pytest.approx([1.0])
 
@@ -56,7 +96,7 @@ def test_a_copy_learns_on_its_own():
     rows, losses, categories = observations(30)
     grown = forest.grow(rows, losses, categories, 10, 0)
     before = grown.predict(rows)[0]
-    grown.copy().learn(rows, losses + 5)
+    grown.copy().lie(rows, losses + 5)
     assert (grown.predict(rows)[0] == before).all()
 
 

@@ -1,7 +1,8 @@
 """What Bayesian optimisers remember and make of it: outcomes as rows, the forest, the next suggestion.
 
 The forest is a function of the outcomes told, their order and the seed alone, so that ranks that are told the same may
-share one. It is grown anew whenever the outcomes have grown by REFIT; those in between go into the leaves.
+share one. It is grown anew with each of the first outcomes, later whenever they have grown by REFIT; those in between
+part its leaves.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from podnas.search.encoding import Encoding, Random, Rows
 from podnas.search.forest import LARGEST, Forest, grow
 from podnas.search.protocol import Outcome
 
-REFIT = 0.03  # growth of the outcomes after which the splits are renewed
+RENEWED = 250  # outcomes with each of which the splits are renewed, at up to some 20 ms
+REFIT = 0.03  # growth of more outcomes after which they are
 BEST = 10  # points whose neighbours are candidates
 SCALES = (math.inf, 0.2, 0.1)  # steps to neighbours, in ranges of a number; infinite: any value
 FINE = 1.0  # a fourth scale, divided by the root of the number of outcomes
@@ -29,8 +31,8 @@ RANDOM = 0.1  # share of the candidates that are drawn from the whole space
 class Archive:
     """Outcomes of all ranks, and the forest fitted to them.
 
-    refit: growth of the outcomes after which the splits are renewed; 0: with every outcome. largest: outcomes that a
-    tree is grown on.
+    refit: growth of the outcomes, beyond the first RENEWED, after which the splits are renewed; 0: with every outcome.
+    largest: outcomes that a tree is grown on.
     """
 
     def __init__(
@@ -51,7 +53,7 @@ class Archive:
         self.seen: set[bytes] = set()
         self.best: list[tuple[float, int]] = []  # loss and place of the best
         self.fitted = 0  # outcomes that the splits rest on
-        self.learnt = 0  # outcomes in the leaves
+        self.learnt = 0  # outcomes that the forest knows
         self.sorted_losses = np.zeros(1)
         self.forest: Forest | None = None
 
@@ -81,7 +83,7 @@ class Archive:
         forest = self._forest()
         if lies is not None and len(lies):
             forest = forest.copy()
-            forest.learn(lies, np.zeros(len(lies), np.float32))
+            forest.lie(lies, np.zeros(len(lies), np.float32))
         candidates = self._candidates(random, fixed)
         means, deviations = forest.predict(candidates)
         for place in np.argsort(means - kappa * deviations, kind="stable"):
@@ -118,19 +120,20 @@ class Archive:
         self.count = end
 
     def _forest(self) -> Forest:
-        """The forest with all outcomes in its leaves."""
-        size = self.fitted or 1
+        """The forest, which knows all outcomes."""
+        size = max(self.fitted, min(self.count, RENEWED))
         while (larger := size + max(1, math.ceil(self.refit * size))) <= self.count:
             size = larger
         if self.forest is None or size > self.fitted:
             self.sorted_losses = np.sort(self.losses[:size])
             rows, losses = self.rows[:size], self._scaled(self.losses[:size])
             seed = self.seed * 1_000_003 + size
-            self.forest = grow(rows, losses, self.encoding.categories, self.config.trees, seed, self.largest)
+            later = math.ceil(self.refit * size)
+            self.forest = grow(rows, losses, self.encoding.categories, self.config.trees, seed, self.largest, later)
             self.fitted = self.learnt = size
         if self.learnt < self.count:
-            rows = self.rows[self.learnt : self.count]
-            self.forest.learn(rows, self._scaled(self.losses[self.learnt : self.count]))
+            losses = self._scaled(self.losses[self.learnt : self.count])
+            self.forest.learn(self.rows[: self.count], self.learnt, losses)
             self.learnt = self.count
         return self.forest
 

@@ -4,11 +4,12 @@ Trees are grown until a leaf holds one observation or equal ones: their disagree
 know, and it is small near observations alone. At a node each dimension, or in small nodes some of them, offers one
 random split that parts two of the node's observations: a threshold, or a random half of the categories. The one that
 lowers the variance most is taken (in the manner of extremely randomised trees, Geurts et al. 2006). A later observation
-goes into its leaf of every tree, whose splits stay as they are.
+parts its leaf of every tree from the one that stood there, as growing would have; the splits above stay as they are.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,10 @@ class Forest:
     count: Floats  # (trees, nodes) observations
     mean: Floats
     square: Floats  # sum of squared deviations from the mean
+    held: Any  # (trees, nodes) int32, of a leaf: an observation in it, by its place
+    made: Integers  # (trees,) nodes there are
+    categories: Integers  # (d,) number of categories of a dimension, 0 where it is ordered
+    seed: int
 
     def predict(self, rows: Floats) -> tuple[Floats, Floats]:
         """Mean and standard deviation (n,) of the forest's belief about the loss at rows (n, d) float32.
@@ -56,9 +61,17 @@ class Forest:
         means, deviations = _predict(*self._flat(), self.depth, *leaves, columns)
         return means, deviations
 
-    def learn(self, rows: Floats, losses: Floats) -> None:
-        """Let observations, rows (n, d) and losses (n,), into their leaves."""
-        _learn(*self._flat(), self.depth, self.count, self.mean, self.square, rows, losses)
+    def lie(self, rows: Floats, losses: Floats) -> None:
+        """Let what is only assumed, rows (n, d) and losses (n,), into the leaves, which stay whole."""
+        _lie(*self._flat(), self.depth, self.count, self.mean, self.square, rows, losses)
+
+    def learn(self, rows: Floats, begin: int, losses: Floats) -> None:
+        """Grow on by the observations from place `begin`: losses (n,) at the last of rows (begin + n, d).
+
+        A leaf of one observation is parted while the room lasts that `grow` was asked for; then leaves take them in.
+        """
+        leaves = (self.depth, self.count, self.mean, self.square, self.held, self.made)
+        _learn(*self._flat(), *leaves, self.categories, np.uint64(self.seed), rows, begin, losses)
 
     def _flat(self) -> tuple[Any, Any]:
         """The fields of a tree's nodes in a line, as integers and as floats."""
@@ -67,24 +80,35 @@ class Forest:
 
     def copy(self) -> Forest:
         """A forest of the same splits that learns on its own."""
-        return Forest(self.nodes, self.depth, self.count.copy(), self.mean.copy(), self.square.copy())
+        leaves = (self.count.copy(), self.mean.copy(), self.square.copy())
+        return dataclasses.replace(self, count=leaves[0], mean=leaves[1], square=leaves[2])
 
 
-def grow(rows: Floats, losses: Floats, categories: Integers, trees: int, seed: int, largest: int = LARGEST) -> Forest:
+def grow(
+    rows: Floats,
+    losses: Floats,
+    categories: Integers,
+    trees: int,
+    seed: int,
+    largest: int = LARGEST,
+    later: int = 0,
+) -> Forest:
     """Fit to losses (n,) at rows (n, d), both float32.
 
     categories: (d,) number of categories of a dimension, 0 where it is ordered. A tree takes at most `largest`
-    observations: time and memory do not grow beyond.
+    observations: time and memory do not grow beyond. later: observations that it keeps room for.
     """
     size = min(len(losses), largest)
-    shape = (trees, 2 * (size // MIN_LEAF))
+    shape = (trees, 2 * (size + later))
     nodes = np.zeros((*shape, FIELDS), np.int32)
-    forest = Forest(nodes, np.zeros(trees, np.int64), *(np.zeros(shape, np.float32) for _ in range(3)))
+    depth, made = np.zeros((2, trees), np.int64)
+    leaves = [np.zeros(shape, np.float32) for _ in range(3)]
+    held = np.zeros(shape, np.int32)
     columns = np.ascontiguousarray(rows.T)
     categories = np.where(categories > MOST_CATEGORIES, 0, categories)
-    leaves = (forest.count, forest.mean, forest.square)
-    _grow(columns, losses, categories, size, np.uint64(seed), nodes, nodes.view(np.float32), forest.depth, *leaves)
-    return forest
+    numbers = nodes.view(np.float32)
+    _grow(columns, losses, categories, size, np.uint64(seed), nodes, numbers, depth, *leaves, held, made)
+    return Forest(nodes, depth, *leaves, held, made, categories, seed)
 
 
 compiled_function = njit(cache=True, error_model="numpy")
@@ -118,7 +142,7 @@ def _in(bits, value):
 
 
 @compiled_function
-def _grow(columns, losses, categories, size, seed, nodes, cuts, depth, count, mean, square):
+def _grow(columns, losses, categories, size, seed, nodes, cuts, depth, count, mean, square, held, made):
     state = np.empty(1, np.uint64)
     state[0] = seed * np.uint64(0x2545F4914F6CDD1D) + np.uint64(1)
     chosen, drawn = np.empty(size, np.int32), np.empty(size, np.float32)
@@ -128,14 +152,14 @@ def _grow(columns, losses, categories, size, seed, nodes, cuts, depth, count, me
         for place in range(size):
             chosen[place] = place if size == losses.size else _below(state, losses.size)
             drawn[place] = losses[chosen[place]]
-        depth[tree] = _grow_tree(
+        depth[tree], made[tree] = _grow_tree(
             columns, categories, chosen, drawn, state, first, last, level,
-            nodes[tree], cuts[tree], count[tree], mean[tree], square[tree],
+            nodes[tree], cuts[tree], count[tree], mean[tree], square[tree], held[tree],
         )  # fmt: skip
 
 
 @compiled_function
-def _grow_tree(columns, categories, chosen, drawn, state, first, last, level, nodes, cuts, count, mean, square):
+def _grow_tree(columns, categories, chosen, drawn, state, first, last, level, nodes, cuts, count, mean, square, held):
     first[0], last[0], level[0] = 0, chosen.size, 0
     made, node = 1, 0
     while node < made:
@@ -148,6 +172,7 @@ def _grow_tree(columns, categories, chosen, drawn, state, first, last, level, no
         for place in range(begin, end):
             spread += (drawn[place] - centre) ** 2
         count[node], mean[node], square[node] = end - begin, centre, spread
+        held[node] = chosen[begin]
         nodes[node, FEATURE], nodes[node, KIND], nodes[node, LEFT] = 0, NUMBER, node
         cuts[node, CUT] = np.inf
         if end - begin >= 2 * MIN_LEAF and spread > 1e-12 and made + 2 <= nodes.shape[0]:
@@ -163,7 +188,7 @@ def _grow_tree(columns, categories, chosen, drawn, state, first, last, level, no
                 first[made + 1], last[made + 1], level[made + 1] = middle, end, level[node] + 1
                 made += 2
         node += 1
-    return level[made - 1]
+    return level[made - 1], made
 
 
 @compiled_function
@@ -282,13 +307,80 @@ def _predict(nodes, cuts, depth, count, mean, square, columns):
 
 
 @compiled_function
-def _learn(nodes, cuts, depth, count, mean, square, rows, losses):
+def _leaf(nodes, cuts, depth, row):
+    """The leaf that a row leads to, and its level."""
+    leaf, level = np.int32(0), 0
+    for _ in range(depth):
+        below = _step(nodes, cuts, leaf, row[_dimension(nodes, leaf)])
+        if below == leaf:
+            break
+        leaf, level = below, level + 1
+    return leaf, level
+
+
+@compiled_function
+def _take_in(leaf, loss, count, mean, square):
+    away = loss - mean[leaf]
+    count[leaf] += np.float32(1)
+    mean[leaf] += away / count[leaf]
+    square[leaf] += away * (loss - mean[leaf])
+
+
+@compiled_function
+def _lie(nodes, cuts, depth, count, mean, square, rows, losses):
     for tree in range(nodes.shape[0]):
         for one in range(rows.shape[0]):
-            leaf = np.int32(0)
-            for _ in range(depth[tree]):
-                leaf = _step(nodes[tree], cuts[tree], leaf, rows[one, _dimension(nodes[tree], leaf)])
-            away = losses[one] - mean[tree, leaf]
-            count[tree, leaf] += np.float32(1)
-            mean[tree, leaf] += away / count[tree, leaf]
-            square[tree, leaf] += away * (losses[one] - mean[tree, leaf])
+            leaf, _ = _leaf(nodes[tree], cuts[tree], depth[tree], rows[one])
+            _take_in(leaf, losses[one], count[tree], mean[tree], square[tree])
+
+
+@compiled_function
+def _learn(nodes, cuts, depth, count, mean, square, held, made, categories, seed, rows, begin, losses):
+    state = np.empty(1, np.uint64)
+    for tree in range(nodes.shape[0]):
+        for one in range(losses.size):
+            place = begin + one
+            row = rows[place]
+            leaf, level = _leaf(nodes[tree], cuts[tree], depth[tree], row)
+            room = made[tree] + 2 <= count.shape[1]
+            if room and count[tree, leaf] == 1 and abs(losses[one] - mean[tree, leaf]) > 1e-6:
+                state[0] = (seed * np.uint64(0x2545F4914F6CDD1D) + np.uint64(place)) * np.uint64(0x9E3779B97F4A7C15)
+                state[0] ^= np.uint64(tree)
+                other = rows[held[tree, leaf]]
+                side = _part(nodes[tree], cuts[tree], leaf, made[tree], row, other, categories, state)
+                if side >= 0:
+                    mine, theirs = made[tree] + side, made[tree] + 1 - side
+                    count[tree, mine], mean[tree, mine], held[tree, mine] = 1, losses[one], place
+                    count[tree, theirs], mean[tree, theirs] = 1, mean[tree, leaf]
+                    held[tree, theirs] = held[tree, leaf]
+                    made[tree] += 2
+                    depth[tree] = max(depth[tree], level + 1)
+                    continue
+            _take_in(leaf, losses[one], count[tree], mean[tree], square[tree])
+
+
+@compiled_function
+def _part(nodes, cuts, leaf, made, row, other, categories, state):
+    """Make a leaf a node that parts a row from another. The child of the row, 0 or 1; -1 where they are equal."""
+    first = _below(state, row.size)
+    for offset in range(row.size):
+        dimension = (first + offset) % row.size
+        low, high = min(row[dimension], other[dimension]), max(row[dimension], other[dimension])
+        if low == high:
+            continue
+        at = leaf * FIELDS
+        nodes[at + FEATURE], nodes[at + LEFT] = dimension, made
+        if categories[dimension] > 0:
+            bits = _half(low, high, state)
+            nodes[at + KIND], nodes[at + CUT] = CATEGORY, bits
+            side = 1 - _in(bits, row[dimension])
+        else:
+            cut = low + (high - low) * _uniform(state)
+            cut = low if cut >= high else cut  # rounded
+            cuts[at + CUT] = cut
+            side = 1 - np.int64(row[dimension] <= cut)
+        for child in range(made, made + 2):
+            nodes[child * FIELDS + LEFT] = child
+            cuts[child * FIELDS + CUT] = np.inf
+        return side
+    return -1
