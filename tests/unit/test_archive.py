@@ -100,6 +100,19 @@ def test_splits_are_renewed_with_each_of_the_first_outcomes_and_seldom_later(mon
     assert [told(count).fitted for count in (40, 47, 48, 57, 58)] == [40, 40, 48, 48, 58]
 
 
+def test_later_outcomes_that_are_better_than_all_are_told_apart():
+    made = archive([outcomes(40)])
+    made._forest()
+    best = made.losses[:40].min()
+    line = made._scaled(np.array([best - 0.2, best - 0.1, best, best + 0.1]))
+    assert (np.diff(line) > 0).all()
+    # the unit of the loss does not matter
+    scaled = archive([[Outcome(one.trial, 1e6 * one.loss - 3) for one in outcomes(40)]])
+    scaled._forest()
+    other = scaled._scaled(1e6 * np.array([best - 0.2, best - 0.1, best, best + 0.1]) - 3)
+    np.testing.assert_allclose(line, other, rtol=1e-5)
+
+
 def test_failed_trials_are_kept_away_from():
     told = outcomes(60)
     broken = [Outcome(one.trial, None, "broken") if one.trial.point["c"] == "a" else one for one in told]

@@ -140,12 +140,19 @@ class Archive:
     def _scaled(self, losses: Any) -> Any:
         """Losses as quantiles of a normal distribution, by their ranks among those that the splits rest on.
 
-        So neither the unit of the loss nor a few huge ones matter, and failed trials are the worst.
+        So neither the unit of the loss nor a few huge ones matter, and failed trials are the worst. Later ones that are
+        better than all of these are told apart on the line through the best and the last of the best.
         """
-        size = len(self.sorted_losses)
-        below = self.sorted_losses.searchsorted(losses, side="left")
-        upto = self.sorted_losses.searchsorted(losses, side="right")
-        return ndtri((0.5 * (below + upto) + 0.5) / (size + 1)).astype(np.float32)
+        known = self.sorted_losses
+        below, upto = known.searchsorted(losses, side="left"), known.searchsorted(losses, side="right")
+        ranks = 0.5 * (below + upto) + 0.5
+        best, last = known[0], known[min(BEST, len(known)) - 1]
+        scaled = ndtri(ranks / (len(known) + 1))
+        if best < last < math.inf:
+            first, of_last = ndtri(np.array([1, min(BEST, len(known))]) / (len(known) + 1))
+            line = first + (of_last - first) * (losses - best) / (last - best)
+            scaled = np.where(losses < best, line, scaled)
+        return scaled.astype(np.float32)
 
     def _candidates(self, random: Random, fixed: Mapping[int, float] | None) -> Rows:
         """Neighbours of the best, and some random ones. Steps smaller than outcomes lie apart would teach nothing."""
