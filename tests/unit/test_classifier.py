@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from podnas.config import ClassificationConfig
 from podnas.ensemble import votes
 from podnas.ensemble.members import Events
 from podnas.networks import classifier
@@ -146,6 +147,20 @@ def test_a_pool_is_calibrated_as_a_whole_and_its_variance_is_split():
     pooled = bare.probability(other.logits)
     np.testing.assert_allclose(parts.total, pooled * (1 - pooled), atol=1e-9)
     assert 0 < parts.epistemic.mean() < parts.aleatoric.mean()
+
+
+def test_held_out_windows_are_scored_by_votes_on_the_other_blocks():
+    random = np.random.default_rng(0)
+    outcomes = [random.integers(0, 2, (40, 1)) for _ in range(3)]
+    noise = [
+        Trained(random.normal(size=(120, 1)), random.normal(size=(3, 10, 1)), 1, 1, 1.0, 1.0, None) for _ in range(13)
+    ]
+    chances, costs = adaptor("classify").of_networks(
+        "heads", 0, 1, noise[0], noise[1:], outcomes, ClassificationConfig(trials=12, top=5, members=12)
+    )
+    assert {one.shape for one in chances.values()} == {(10, 1)}
+    # what was chosen and calibrated on the very windows would beat one half there
+    assert costs["gradient"]["held_cross_entropy"] > np.log(2)
 
 
 def test_a_validation_set_of_one_class_is_refused():
