@@ -30,6 +30,9 @@ SEARCH_PEERS_READY := $(SEARCH_PEERS)/.stamp
 DATA_PEERS := .tools/data-peers
 DATA_PEERS_READY := $(DATA_PEERS)/.stamp
 RESULTS := results/$(EXPERIMENT)
+# the page of scores that an experiment makes
+PAGE = $(firstword $(wildcard $(addprefix $(RESULTS)/,$(addsuffix .md,$(PAGES)))))
+PAGES := scorecard verification classified outlook leakage judged
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) \
 	$(if $(filter-out sst,$(EXPERIMENT)),--configfile config/experiments/$(EXPERIMENT).yaml)
 
@@ -54,12 +57,12 @@ outlook: $(READY)  ## forecast Niño 3.4 eight weeks ahead, with its record: res
 report: $(READY)
 	@if [[ -f $(RESULTS)/report.html && -z "$$(find $(RESULTS) -newer $(RESULTS)/report.html -type f \
 			-not -path '*/logs/*' -print -quit)" ]]; then \
-		echo "$(RESULTS)/scorecard.md and $(RESULTS)/report.html are up to date"; \
+		echo "$(PAGE) and $(RESULTS)/report.html are up to date"; \
 	else \
 		$(SNAKEMAKE) --quiet all --report $(RESULTS)/unfinished_report.html; \
 		mv $(RESULTS)/unfinished_report.html $(RESULTS)/report.html; \
-		sed '/^## In degrees Celsius/,$$d' $(RESULTS)/scorecard.md; \
-		echo "scorecard: $(RESULTS)/scorecard.md, report: $(RESULTS)/report.html"; \
+		sed -E '/^##+ (In degrees Celsius|In space|Record)/,$$d' $(PAGE); \
+		echo "scores: $(PAGE), report: $(RESULTS)/report.html"; \
 	fi
 
 test: $(READY)  ## run all tests; the last lines count those skipped and say why

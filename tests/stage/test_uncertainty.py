@@ -400,6 +400,8 @@ def changed(folder: Path, to: Path, **values: float) -> Path:
         ({"held_mean": np.nan}, "member candidate_000 has 1 values that are not finite"),
         ({"held_sigma": 0.0}, "member candidate_000 has sigma 0"),
         ({"sigma": 0.0}, "member candidate_000 has sigma 0"),
+        ({"sigma": np.nan}, "member candidate_000 has . values that are not finite"),
+        ({"mean": np.nan}, "member candidate_000 has . values that are not finite"),
     ],
 )
 def test_members_that_are_no_gaussians_are_refused_by_name(folder, tmp_path, values, words):

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from podnas.config import ClassificationConfig
 from podnas.ensemble import votes
 from podnas.ensemble.members import Events
 from podnas.networks import classifier
 from podnas.networks.classifier import Block, Trained
+from tests.adaptors import adaptor
 
 RATE = np.array([0.2, 0.5])
 TRUTH = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
@@ -93,6 +95,18 @@ def test_one_class_is_refused():
         classifier.train(SMALL, 0, given, 1)
 
 
+def test_a_training_that_diverges_is_told_and_left_out():
+    broken = classifier.train({**SMALL, "lr": 1e30, "epochs": 2}, 0, blocks(), 60)
+    assert broken.error == "training diverged"
+    finished = adaptor("classify").finished
+    whole = replace(broken, error=None)
+    assert finished([whole, broken, whole, whole]) == [whole, whole]
+    with pytest.raises(ValueError, match=r"1 of 2 networks .* training diverged; raise classification\.trials"):
+        finished([whole, broken, whole])
+    with pytest.raises(ValueError, match="training diverged"):
+        finished([broken, whole, whole])
+
+
 def members(seed: int = 0) -> Events:
     """Three that know something, over-confident, and one that knows nothing."""
     random = np.random.default_rng(seed)
@@ -135,9 +149,20 @@ def test_a_pool_is_calibrated_as_a_whole_and_its_variance_is_split():
     assert 0 < parts.epistemic.mean() < parts.aleatoric.mean()
 
 
+def test_held_out_windows_are_scored_by_votes_on_the_other_blocks():
+    random = np.random.default_rng(0)
+    outcomes = [random.integers(0, 2, (40, 1)) for _ in range(3)]
+    noise = [
+        Trained(random.normal(size=(120, 1)), random.normal(size=(3, 10, 1)), 1, 1, 1.0, 1.0, None) for _ in range(13)
+    ]
+    chances, costs = adaptor("classify").of_networks(
+        "heads", 0, 1, noise[0], noise[1:], outcomes, ClassificationConfig(trials=12, top=5, members=12)
+    )
+    assert {one.shape for one in chances.values()} == {(10, 1)}
+    # what was chosen and calibrated on the very windows would beat one half there
+    assert costs["gradient"]["held_cross_entropy"] > np.log(2)
+
+
 def test_a_validation_set_of_one_class_is_refused():
-    held = members()
-    with pytest.raises(ValueError, match="validation set are 0"):
-        votes.votes(Events(held.names, held.logits, np.zeros_like(held.outcome)), 2, 2)
     with pytest.raises(ValueError, match="validation set are 1"):
-        votes.single(held.logits[0], np.ones_like(held.outcome))
+        votes.single(members().logits[0], np.ones_like(members().outcome))

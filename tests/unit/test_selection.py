@@ -191,6 +191,14 @@ def test_members_that_are_no_forecasts_are_refused_by_name():
         harmed(1, means=np.zeros((30, 1, 3)), sigmas=np.ones((30, 1, 3)))
 
 
+def test_classifiers_that_say_nothing_are_refused_by_name():
+    came = np.array([0, 1, 1, 0])
+    with pytest.raises(ValueError, match="member b has 1 values that are not finite"):
+        Events(["a", "b"], [np.zeros(4), np.array([0, np.nan, 1, 0])], came)
+    with pytest.raises(ValueError, match=r"member b forecasts shape \(3,\), but the validation set has"):
+        Events(["a", "b"], [np.zeros(4), np.zeros(3)], came)
+
+
 def test_a_catalogue_with_one_entry_is_refused():
     with pytest.raises(ValueError, match=r"the catalogue has 1 member \(trial 0\).* have more made, or use the single"):
         criteria.likelihood(gaussians(1))

@@ -121,9 +121,9 @@ def test_a_search_that_is_judged_by_test_targets_is_named(planted):
     done = audit(planted, "--until", "results/tiny/search/short/trials.parquet")
     assert done.returncode == 1, done.stdout + done.stderr
     # the trials themselves are the same: what they were judged by is not
-    assert done.stderr.splitlines() == [
-        "podnas: search/short/trials.parquet of protocol short changed with harm poison: loss"
-    ]
+    trials = "podnas: search/short/trials.parquet of protocol short changed with harm"
+    # (most test weeks stand after the cut in mid-test, too)
+    assert done.stderr.splitlines() == [f"{trials} {harm}: loss" for harm in ("poison", "poison from mid-test")]
 
 
 def test_a_forecast_that_knows_its_test_targets_is_named(planted):

@@ -19,6 +19,7 @@ from podnas.config import ClassificationConfig, WindowsConfig
 from podnas.ensemble import votes
 from podnas.ensemble.members import Events
 from podnas.ensemble.mixture import Parts
+from podnas.ensemble.votes import Vote
 from podnas.networks import apart, classifier, classifiers
 from podnas.networks import train as keras_engine
 from podnas.networks.classifier import Block, Trained
@@ -79,8 +80,8 @@ def main(
     found = finished(trained)
     arrays, told = {}, {}
     for place, event in enumerate(labels.names):
-        outcome = np.concatenate([came(one.validate.inputs, event) for one in folds])
-        made, about = of_networks(event, place, len(labels.names), trained[0], found, outcome, config)
+        outcomes = [came(one.validate.inputs, event) for one in folds]
+        made, about = of_networks(event, place, len(labels.names), trained[0], found, outcomes, config)
         for name, build in baselines.items():
             made[name], about[name] = of_baseline(build, whole, folds, test, partial(came, event=event))
         arrays |= {f"{event}_{name}": chance for name, chance in made.items()}
@@ -134,28 +135,35 @@ def of_networks(
     events: int,
     plain: Trained,
     found: list[Trained],
-    outcome: Array,
+    outcomes: Sequence[Array],
     config: ClassificationConfig,
 ) -> tuple[dict[str, Array], dict[str, Mapping[str, float]]]:
-    """Chances (n, leads) of one of the events by each ensemble, and what each costs; outcome: of held-out windows.
+    """Chances (n, leads) of one of the events by each ensemble, and what each costs; outcomes: of each held-out block.
 
-    A network's chance is the mean over its fits.
+    A network's chance is the mean over its fits. Held-out windows are scored by votes on the other blocks alone.
     """
+    outcome = np.concatenate(outcomes)
+    blocks = np.repeat(np.arange(len(outcomes)), [len(one) for one in outcomes])
 
     def logits(values: Array) -> Array:
         mine: Array = values.reshape(*values.shape[:-1], -1, events)[..., place]
         return mine
 
     names = [f"trial {number}" for number in range(len(found))]
-    held = Events(names, [logits(one.held) for one in found], outcome, event)
-    pools = {name: (one, found) for name, one in votes.votes(held, config.top, config.members).items()}
-    pools[PLAIN] = votes.single(logits(plain.held), outcome), [plain]
+
+    def voted(rows: Array) -> dict[str, tuple[Vote, list[Trained]]]:
+        held = Events(names, [logits(one.held)[rows] for one in found], outcome[rows], event)
+        pools = {name: (one, found) for name, one in votes.votes(held, config.top, config.members).items()}
+        return pools | {PLAIN: (votes.single(logits(plain.held)[rows], outcome[rows]), [plain])}
+
+    turns = [(blocks == number, voted(blocks != number)) for number in range(len(outcomes))]
     made, costs = {}, {}
-    for name, (vote, members) in pools.items():
+    for name, (vote, members) in voted(blocks >= 0).items():
+        held = [turn[name][0].probability([logits(one.held)[rows] for one in members]) for rows, turn in turns]
         made[name] = vote.probability([logits(one.test) for one in members]).mean(axis=0)
         costs[name] = {
             **cost([members[row] for row in vote.members]),
-            "held_cross_entropy": entropy(vote.probability([logits(one.held) for one in members]), outcome),
+            "held_cross_entropy": entropy(np.concatenate(held), outcome),
             "epistemic_share": epistemic_share(vote.parts([logits(one.test) for one in members])),
         }
     return made, costs

@@ -25,9 +25,8 @@ def draw(found: Mapping[str, Any]) -> Figure:
         one = found["forecasts"][name]
         _curve(reliability, name, one["quantile_reliability"]["level"], one["quantile_reliability"])
         _curve(sparse, name, one["sparsification"]["withheld"], one["sparsification"]["spread"])
-        for axes, level in zip(widths, (50, 90), strict=True):
-            of_lead = one[f"width{level}_by_lead"]
-            _curve(axes, name, range(1, len(of_lead["value"]) + 1), of_lead)
+        if name != "climatology":  # far wider than all others
+            _widths(widths, name, one, found["forecasts"][found["best_baseline"]])
     reliability.axline((0, 0), slope=1, color=style.BLACK, linewidth=0.6)
     reliability.set(xlabel="quantile level", ylabel="share of truths below", xlim=(0, 1), ylim=(0, 1))
     curves = headline["sparsification"]
@@ -36,7 +35,7 @@ def draw(found: Mapping[str, Any]) -> Figure:
     )
     sparse.set(xlabel="share of forecasts withheld, widest first", ylabel="RMSE of the rest")
     for axes in widths:
-        axes.set(xlabel="lead (weeks)", ylabel="width (training σ)")
+        axes.set(xlabel="lead (weeks)", ylabel="width / best baseline's")
     titles = (
         f"PIT, {compared.look(found['headline']).label}", "rank among 19 draws, the same",
         "reliability of quantiles", "sparsification", "sharpness, 50 % intervals", "sharpness, 90 % intervals",
@@ -55,6 +54,14 @@ def _bars(axes: Axes, shares: Mapping[str, Any], label: str) -> None:
     axes.vlines(places, low, high, color=style.BLUE, linewidth=0.8)
     axes.axhline(1, color=style.BLACK, linewidth=0.7)
     axes.set(xlabel=label, ylabel="density", xlim=(0, 1), ylim=(0, None))
+
+
+def _widths(panels: Any, name: str, one: Mapping[str, Any], best: Mapping[str, Any]) -> None:
+    """Widths of central intervals by lead, over those of the best baseline."""
+    for axes, level in zip(panels, (50, 90), strict=True):
+        mine, simple = one[f"width{level}_by_lead"], np.array(best[f"width{level}_by_lead"]["value"])
+        over = {end: np.array(values) / simple for end, values in mine.items()}
+        _curve(axes, name, range(1, len(simple) + 1), over)
 
 
 def _curve(axes: Axes, name: str, places: Any, one: Mapping[str, Any]) -> None:

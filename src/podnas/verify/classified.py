@@ -30,8 +30,7 @@ def summary(
     """All numbers of one event; chances: of each method (n, leads), one of them LOGISTIC; base: base rates (n, leads).
 
     costs: of each method, inference_seconds, parameters, models, fit_seconds, held_cross_entropy, of networks
-    epistemic_share. Raises ValueError
-    where a lead has one class.
+    epistemic_share. Raises ValueError where a lead has one class.
     """
     leads = range(outcome.shape[1])
     by_lead = {

@@ -52,6 +52,8 @@ def outlook(title: str, found: Mapping[str, Any], record: Mapping[str, Any]) -> 
             "Members: " + ", ".join(f"{name} {weight:.2f}" for name, weight in found["weights"].items()) + ".",
             "",
             *_table(record),
+            "The method was settled with these years in sight, so their record is an upper estimate; weeks that were "
+            "sealed until then, scored once, and what may be claimed on them: docs/outlook.md.",
         ]
     )
 

@@ -88,11 +88,11 @@ def _scores(values: Mapping[str, Array], drawn: Array) -> dict[str, Any]:
     made: dict[str, Any] = {
         "crps": interval(_over(found["crps"])),
         "crps_by_lead": interval(found["crps"].mean(axis=2)),
-        "crps_by_lead_and_mode": found["crps"][0].tolist(),
+        "crps_by_lead_and_mode": interval(found["crps"]),
         "nll": interval(_over(found["nll"])),
         "nll_by_lead": interval(found["nll"].mean(axis=2)),
         "spread_skill_by_lead": interval(ratio.mean(axis=2)),
-        "spread_skill_by_lead_and_mode": ratio[0].tolist(),
+        "spread_skill_by_lead_and_mode": interval(ratio),
     }
     for level, share in held.items():
         made[f"coverage{round(100 * level)}_by_lead"] = interval(share.mean(axis=2))
@@ -105,7 +105,7 @@ def _skills(values: Mapping[str, Array], references: Mapping[str, Mapping[str, A
     made = {}
     for name, reference in references.items():
         simple = resampled(reference["crps"], drawn)
-        made[f"crps_skill_{name}"] = interval((1 - crps / simple).mean(axis=(1, 2)))
+        made[f"crps_skill_{name}"] = interval(1 - _over(crps) / _over(simple))
         made[f"nll_gain_{name}"] = interval(_over(resampled(reference["nll"], drawn) - nll))
     return made
 

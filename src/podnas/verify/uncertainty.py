@@ -17,6 +17,8 @@ from podnas.windows import Array
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)  # of the fan
 RANKED = 19  # draws that the truth is ranked among
 LIFTED = ("crps", "nll", "energy", "spread_skill_by_lead", "coverage50_by_lead", "coverage90_by_lead", "r2_mean")
+BY_MODE = "spread_skill_by_lead_and_mode"
+FAIR = (0.85, 1.15)  # ratios of spread and error that we aim at
 WORDS = {"better": "better", "worse": "worse", "tie": "a tie"}
 
 
@@ -46,7 +48,9 @@ def summary(
         one["held_out"] = selection["forecasts"][name]["held_out"]
         one["energy"] = probabilistic.interval(energies[name].mean(axis=1))
         for reference, simple in references.items():
-            one[f"energy_skill_{reference}"] = probabilistic.interval((1 - energies[name] / simple).mean(axis=1))
+            one[f"energy_skill_{reference}"] = probabilistic.interval(
+                1 - energies[name].mean(axis=1) / simple.mean(axis=1)
+            )
         ranks = spread.rank_histogram(mixtures[name].draws(RANKED, correlations[name], seed), truth, seed)
         one["rank_histogram"] = probabilistic.interval(probabilistic.resampled(ranks, drawn))
     return {
@@ -122,6 +126,8 @@ def page(found: Mapping[str, Any]) -> str:
         "90 % intervals, least and largest of the leads. What was calibrated was so on held-out blocks of the "
         "training period.",
         "",
+        _by_mode(found),
+        "",
         _skills(found),
         "",
         "Skill: share of the reference's CRPS or energy score that is saved, and nats of NLL that are gained; the "
@@ -181,6 +187,21 @@ def _skills(found: Mapping[str, Any]) -> str:
         for name, one in _ordered(found)
     ]
     return str(pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True))
+
+
+def _by_mode(found: Mapping[str, Any]) -> str:
+    """How many of the ratios by lead and mode of the headline and of the best baseline are far from 1."""
+    told = []
+    for name in (found["headline"], found["best_baseline"]):
+        one = {end: np.array(values) for end, values in found["forecasts"][name][BY_MODE].items()}
+        least, most = FAIR
+        outside = (one["value"] < least) | (one["value"] > most)
+        surely = (one["high"] < least) | (one["low"] > most)
+        told.append(
+            f"`{name}` {one['value'].min():.2f}–{one['value'].max():.2f}, {outside.sum()} of {outside.size} outside "
+            f"{least}–{most}, {surely.sum()} with their whole interval"
+        )
+    return f"Spread–skill by lead and mode: {'; '.join(told)}."
 
 
 def _ordered(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
