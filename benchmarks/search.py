@@ -11,8 +11,9 @@ evaluations what the problem says; a process a core. Ours and the peers are driv
 ranks that each have an optimiser. Methods that train in part (on the SC20 table, which has learning curves) have equal
 epochs, 200 full trainings in all, and only full trainings count. 30 seeds, 5 of methods that take longer than 0.2 s.
 
-The forest's policy (splits renewed at intervals, trees of a sample) stands beside a forest that is grown on everything
-after each outcome: `bo_exact`, and `bo_exact_after_5000` beside `bo_after_5000`, which go on from 5,000 outcomes.
+The forest's policy for many outcomes (splits renewed at intervals, trees of a sample) stands beside a forest that is
+grown on everything after each outcome: `bo_after_5000` and `bo_exact_after_5000` go on from 5,000 outcomes. At 200
+evaluations both are the same.
 
 Results are kept under results/bench-cache/ by code, settings and versions, so that a run that was stopped goes on. The
 record keeps what it has of methods and functions that are not named; `origins` says what measured each method.
@@ -198,7 +199,6 @@ METHODS: dict[str, Method] = {
     "random": ours("random"),
     "evolution": ours("evolution"),
     "bo": ours("bo"),
-    "bo_exact": ours("bo", policy=EXACT),
     "adbo": ours("adbo", ranks=WORKERS),
     "agebo": ours("agebo"),
     "asha": ours("asha", partial=True),
@@ -222,12 +222,11 @@ TIMED = (
     "random", "evolution", "bo", "adbo", "agebo", "asha", "hyperband", "optuna_random", "optuna_tpe",
     "deephyper_evolution", "deephyper_cbo", "deephyper_cbo_default", "neps",
 )  # fmt: skip
-# bo_exact grows its forest anew after each outcome. AgEBO has left DeepHyper: beside it stand the two that it joins
+# AgEBO has left DeepHyper: beside it stand the two that it joins
 PAIRS = (
     ("random", "optuna_random"),
     ("evolution", "deephyper_evolution"),
     ("evolution", "deephyper_evolution_10"),
-    ("bo", "bo_exact"),
     ("bo_after_5000", "bo_exact_after_5000"),
     ("bo", "deephyper_cbo"),
     ("bo", "deephyper_cbo_default"),

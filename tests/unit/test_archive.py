@@ -19,11 +19,17 @@ from ConfigSpace import (
 
 from podnas.config import BayesConfig, SearchConfig
 from podnas.search import build
-from podnas.search.archive import Archive
+from podnas.search.archive import RENEWED, Archive
 from podnas.search.encoding import Encoding
 from podnas.search.protocol import Outcome, Trial
 
 CONFIG = BayesConfig(trees=20, candidates=60, initial=3)
+
+
+@pytest.fixture(autouse=True, params=[10, RENEWED])
+def renewed(request, monkeypatch):
+    """Few outcomes after which forests grow on, too."""
+    monkeypatch.setattr("podnas.search.archive.RENEWED", request.param)
 
 
 def space() -> ConfigurationSpace:
@@ -81,16 +87,17 @@ def test_neither_told_nor_running_points_are_suggested_again():
     assert Encoding(made).points(small.suggest(1.0, np.random.default_rng(0), {running})[None]) == [{"c": "c"}]
 
 
-def test_splits_are_renewed_when_the_outcomes_have_grown():
-    def fitted(count: int, refit: float) -> int:
+def test_splits_are_renewed_with_each_of_the_first_outcomes_and_seldom_later(monkeypatch):
+    def told(count: int, refit: float = 0.2) -> Archive:
         made = Archive(Encoding(space()), CONFIG, 0, refit=refit)
         for one in outcomes(count):
             made.tell([one])
             suggestion(made)
-        return made.fitted
+        return made
 
-    assert [fitted(count, 0.2) for count in (3, 5, 6, 7, 8, 39, 40)] == [3, 5, 6, 6, 8, 33, 40]
-    assert fitted(35, 0.0) == 35
+    monkeypatch.setattr("podnas.search.archive.RENEWED", 40)
+    assert (suggestion(told(40)) == suggestion(told(40, refit=0.0))).all()
+    assert [told(count).fitted for count in (40, 47, 48, 57, 58)] == [40, 40, 48, 48, 58]
 
 
 def test_later_outcomes_that_are_better_than_all_are_told_apart():

@@ -1,7 +1,8 @@
 """What Bayesian optimisers remember and make of it: outcomes as rows, the forest, the next suggestion.
 
 The forest is a function of the outcomes told, their order and the seed alone, so that ranks that are told the same may
-share one. It is grown anew whenever the outcomes have grown by REFIT; those in between part its leaves.
+share one. It is grown anew with each of the first outcomes, later whenever they have grown by REFIT; those in between
+part its leaves.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from podnas.search.encoding import Encoding, Random, Rows
 from podnas.search.forest import LARGEST, Forest, grow
 from podnas.search.protocol import Outcome
 
-REFIT = 0.1  # growth of the outcomes after which the splits are renewed
+RENEWED = 250  # outcomes with each of which the splits are renewed, at up to some 20 ms
+REFIT = 0.1  # growth of more outcomes after which they are
 BEST = 10  # points whose neighbours are candidates
 SCALES = (math.inf, 0.2, 0.1)  # steps to neighbours, in ranges of a number; infinite: any value
 FINE = 1.0  # a fourth scale, divided by the root of the number of outcomes
@@ -29,8 +31,8 @@ RANDOM = 0.1  # share of the candidates that are drawn from the whole space
 class Archive:
     """Outcomes of all ranks, and the forest fitted to them.
 
-    refit: growth of the outcomes after which the splits are renewed; 0: with every outcome. largest: outcomes that a
-    tree is grown on.
+    refit: growth of the outcomes, beyond the first RENEWED, after which the splits are renewed; 0: with every outcome.
+    largest: outcomes that a tree is grown on.
     """
 
     def __init__(
@@ -119,7 +121,7 @@ class Archive:
 
     def _forest(self) -> Forest:
         """The forest, which knows all outcomes."""
-        size = self.fitted or 1
+        size = max(self.fitted, min(self.count, RENEWED))
         while (larger := size + max(1, math.ceil(self.refit * size))) <= self.count:
             size = larger
         if self.forest is None or size > self.fitted:
