@@ -42,14 +42,15 @@ def test_same_seed_same_forest_other_seed_another():
     assert (first != other).any()
 
 
-def test_an_observation_goes_into_its_leaf():
+def test_a_lie_goes_into_its_leaf_while_it_lasts():
     rows, losses, categories = observations(1)
     grown = forest.grow(rows, losses, categories, 5, 0)  # each tree one leaf
-    grown.lie(rows, losses + 2)
-    mean, deviation = grown.predict(rows)
-    # two observations 2 apart: their mean, and a standard deviation of 1
-    assert mean == pytest.approx(losses + 1)
-    assert deviation == pytest.approx([1.0])
+    with grown.lied(np.repeat(rows, 2, axis=0), np.repeat(losses + 3, 2)):
+        mean, deviation = grown.predict(rows)
+    # one observation and two 3 higher: their mean and standard deviation
+    assert mean == pytest.approx(losses + 2)
+    assert deviation == pytest.approx([2**0.5])
+    assert grown.predict(rows)[0] == pytest.approx(losses)
 
 
 def test_what_it_learns_later_it_knows_like_what_it_was_grown_on():
@@ -92,12 +93,16 @@ def test_what_differs_in_nothing_stays_in_its_leaf():
     assert deviation == pytest.approx([1.0])
 
 
-def test_a_copy_learns_on_its_own():
+def test_lies_are_forgotten():
     rows, losses, categories = observations(30)
     grown = forest.grow(rows, losses, categories, 10, 0)
-    before = grown.predict(rows)[0]
-    grown.copy().lie(rows, losses + 5)
-    assert (grown.predict(rows)[0] == before).all()
+    before = grown.predict(rows)
+    with pytest.raises(RuntimeError), grown.lied(rows, losses + 5):
+        assert (grown.predict(rows)[0] != before[0]).all()
+        raise RuntimeError
+    with grown.lied(rows[:0], losses[:0]):
+        pass
+    assert (np.array(grown.predict(rows)) == np.array(before)).all()
 
 
 def test_left_out_dimensions_are_values_of_their_own():

@@ -81,11 +81,10 @@ class Archive:
         lies: rows under way that are to count as middling. fixed: values of some columns that are given.
         """
         forest = self._forest()
-        if lies is not None and len(lies):
-            forest = forest.copy()
-            forest.lie(lies, np.zeros(len(lies), np.float32))
         candidates = self._candidates(random, fixed)
-        means, deviations = forest.predict(candidates)
+        assumed = candidates[:0] if lies is None else lies
+        with forest.lied(assumed, np.zeros(len(assumed), np.float32)):
+            means, deviations = forest.predict(candidates)
         for place in np.argsort(means - kappa * deviations, kind="stable"):
             row: Rows = candidates[int(place)]
             key = row.tobytes()

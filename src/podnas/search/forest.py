@@ -9,7 +9,8 @@ parts its leaf of every tree from the one that stood there, as growing would hav
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,9 +62,18 @@ class Forest:
         means, deviations = _predict(*self._flat(), self.depth, *leaves, columns)
         return means, deviations
 
-    def lie(self, rows: Floats, losses: Floats) -> None:
-        """Let what is only assumed, rows (n, d) and losses (n,), into the leaves, which stay whole."""
-        _lie(*self._flat(), self.depth, self.count, self.mean, self.square, rows, losses)
+    @contextmanager
+    def lied(self, rows: Floats, losses: Floats) -> Iterator[None]:
+        """While it lasts, what is only assumed is in the leaves, which stay whole: rows (n, d) and losses (n,)."""
+        leaves = np.arange(len(self.nodes))[:, None], _leaves(*self._flat(), self.depth, rows)
+        statistics = (self.count, self.mean, self.square)
+        before = [values[leaves] for values in statistics]
+        _lie(leaves[1], *statistics, losses)
+        try:
+            yield
+        finally:
+            for values, old in zip(statistics, before, strict=True):
+                values[leaves] = old
 
     def learn(self, rows: Floats, begin: int, losses: Floats) -> None:
         """Grow on by the observations from place `begin`: losses (n,) at the last of rows (begin + n, d).
@@ -77,11 +87,6 @@ class Forest:
         """The fields of a tree's nodes in a line, as integers and as floats."""
         flat = self.nodes.reshape(len(self.nodes), -1)
         return flat, flat.view(np.float32)
-
-    def copy(self) -> Forest:
-        """A forest of the same splits that learns on its own."""
-        leaves = (self.count.copy(), self.mean.copy(), self.square.copy())
-        return dataclasses.replace(self, count=leaves[0], mean=leaves[1], square=leaves[2])
 
 
 def grow(
@@ -327,11 +332,20 @@ def _take_in(leaf, loss, count, mean, square):
 
 
 @compiled_function
-def _lie(nodes, cuts, depth, count, mean, square, rows, losses):
+def _leaves(nodes, cuts, depth, rows):
+    """The leaf of each tree that each row leads to (trees, n)."""
+    found = np.empty((nodes.shape[0], rows.shape[0]), np.int32)
     for tree in range(nodes.shape[0]):
         for one in range(rows.shape[0]):
-            leaf, _ = _leaf(nodes[tree], cuts[tree], depth[tree], rows[one])
-            _take_in(leaf, losses[one], count[tree], mean[tree], square[tree])
+            found[tree, one], _ = _leaf(nodes[tree], cuts[tree], depth[tree], rows[one])
+    return found
+
+
+@compiled_function
+def _lie(leaves, count, mean, square, losses):
+    for tree in range(leaves.shape[0]):
+        for one in range(leaves.shape[1]):
+            _take_in(leaves[tree, one], losses[one], count[tree], mean[tree], square[tree])
 
 
 @compiled_function
