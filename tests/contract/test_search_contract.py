@@ -17,6 +17,12 @@ from podnas.search.protocol import Outcome, Search, Trial
 TRIALS = 40
 
 
+@pytest.fixture(autouse=True)
+def grown_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forests that grow on after few outcomes, as they do in long searches."""
+    monkeypatch.setattr("podnas.search.archive.RENEWED", 10)
+
+
 def mixed_space() -> ConfigurationSpace:
     space = ConfigurationSpace()
     space.add([Float(f"x{i}", (-5.0, 5.0)) for i in range(3)])
@@ -259,3 +265,15 @@ def test_architectures_are_searched_by_the_same_suite_of_algorithms():
     population = search.state()["population"]
     # fewer Identity nodes is better here, and evolution finds it
     assert min(member[2] for member in population) == 0.0
+
+
+class TestTwoStepBayes(TwoStepContract):
+    config: ClassVar = {**TestBayes.config, "two_step": {"fraction": 0.5, "top": 0.2}}
+
+
+class TestTwoStepDecentralised(TwoStepContract):
+    config: ClassVar = {**TestDecentralised.config, "two_step": {"fraction": 0.5, "top": 0.2}}
+
+
+class TestTwoStepAgedEvolutionWithBayes(TwoStepContract):
+    config: ClassVar = {**TestAgedEvolutionWithBayes.config, "two_step": {"fraction": 0.5, "top": 0.2}}

@@ -113,6 +113,26 @@ def test_later_outcomes_that_are_better_than_all_are_told_apart():
     np.testing.assert_allclose(line, other, rtol=1e-5)
 
 
+@pytest.mark.parametrize("known", [[1.0] * 12 + [3.0], [1.0, None, None, None], [1.0 + 1e-6 * k for k in range(40)]])
+def test_better_outcomes_are_told_apart_whatever_is_known(known):
+    trials = [one.trial for one in outcomes(len(known))]
+    made = archive([[Outcome(trial, loss) for trial, loss in zip(trials, known, strict=True)]])
+    made._forest()
+    of_best, *better = made._scaled(np.array([1.0, 0.9, 0.5, -100.0]))
+    if known[1] is not None:
+        assert of_best > better[0] > better[1] > better[2] > -40
+    assert max(better) < of_best
+
+
+def test_a_forest_keeps_its_size_however_many_outcomes_there_are():
+    made = [Archive(Encoding(space()), CONFIG, 0, largest=30) for _ in range(2)]
+    told = outcomes(400)
+    made[0].tell(told[:60])
+    made[1].tell(told)
+    assert made[0]._forest().nodes.shape == made[1]._forest().nodes.shape
+    assert made[1].fitted > 395
+
+
 def test_failed_trials_are_kept_away_from():
     told = outcomes(60)
     broken = [Outcome(one.trial, None, "broken") if one.trial.point["c"] == "a" else one for one in told]

@@ -121,14 +121,14 @@ class Archive:
     def _forest(self) -> Forest:
         """The forest, which knows all outcomes."""
         size = max(self.fitted, min(self.count, RENEWED))
-        while (larger := size + max(1, math.ceil(self.refit * size))) <= self.count:
+        while (larger := size + max(1, self._later(size))) <= self.count:
             size = larger
         if self.forest is None or size > self.fitted:
             self.sorted_losses = np.sort(self.losses[:size])
             rows, losses = self.rows[:size], self._scaled(self.losses[:size])
             seed = self.seed * 1_000_003 + size
-            later = math.ceil(self.refit * size)
-            self.forest = grow(rows, losses, self.encoding.categories, self.config.trees, seed, self.largest, later)
+            categories, trees = self.encoding.categories, self.config.trees
+            self.forest = grow(rows, losses, categories, trees, seed, self.largest, self._later(size))
             self.fitted = self.learnt = size
         if self.learnt < self.count:
             losses = self._scaled(self.losses[self.learnt : self.count])
@@ -136,21 +136,25 @@ class Archive:
             self.learnt = self.count
         return self.forest
 
+    def _later(self, size: int) -> int:
+        """Outcomes after `size` of them before the splits are renewed: a share of what a tree is grown on."""
+        return math.ceil(self.refit * min(size, self.largest))
+
     def _scaled(self, losses: Any) -> Any:
         """Losses as quantiles of a normal distribution, by their ranks among those that the splits rest on.
 
         So neither the unit of the loss nor a few huge ones matter, and failed trials are the worst. Later ones that are
-        better than all of these are told apart on the line through the best and the last of the best.
+        better than all of these follow by the logarithm of how much, in units of the gap between the best and the last
+        of the best, or the first that is worse: told apart, however close those are.
         """
         known = self.sorted_losses
-        below, upto = known.searchsorted(losses, side="left"), known.searchsorted(losses, side="right")
-        ranks = 0.5 * (below + upto) + 0.5
-        best, last = known[0], known[min(BEST, len(known)) - 1]
-        scaled = ndtri(ranks / (len(known) + 1))
-        if best < last < math.inf:
-            first, of_last = ndtri(np.array([1, min(BEST, len(known))]) / (len(known) + 1))
-            line = first + (of_last - first) * (losses - best) / (last - best)
-            scaled = np.where(losses < best, line, scaled)
+        scaled = _normal_scores(losses, known)
+        other = max(known.searchsorted(known[0], side="right"), min(BEST, len(known)) - 1)
+        if other < len(known) and known[other] < math.inf:
+            best, worse = known[[0, other]]
+            of_best, of_worse = _normal_scores(known[[0, other]], known)
+            ahead = np.log1p(np.maximum(best - losses, 0) / (worse - best))
+            scaled = np.where(losses < best, of_best - (of_worse - of_best) * ahead, scaled)
         return scaled.astype(np.float32)
 
     def _candidates(self, random: Random, fixed: Mapping[int, float] | None) -> Rows:
@@ -161,3 +165,9 @@ class Archive:
         scales = random.choice([*SCALES, min(SCALES[-1], FINE / math.sqrt(self.count))], size=len(parents))
         near = self.encoding.neighbours(parents, random, scales, fixed)
         return np.concatenate([near, self.encoding.random_rows(number, random, fixed)])
+
+
+def _normal_scores(losses: Any, known: Any) -> Any:
+    """Quantiles of a normal distribution at the ranks of losses among known, sorted ones."""
+    below, upto = known.searchsorted(losses, side="left"), known.searchsorted(losses, side="right")
+    return ndtri((0.5 * (below + upto) + 0.5) / (len(known) + 1))

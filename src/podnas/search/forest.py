@@ -64,7 +64,10 @@ class Forest:
 
     @contextmanager
     def lied(self, rows: Floats, losses: Floats) -> Iterator[None]:
-        """While it lasts, what is only assumed is in the leaves, which stay whole: rows (n, d) and losses (n,)."""
+        """While it lasts, leaves believe what is only assumed, rows (n, d) and losses (n,), and are as sure as before.
+
+        That they are no surer of an assumption than of what was seen, nor less sure, keeps a bound from falling by it.
+        """
         leaves = np.arange(len(self.nodes))[:, None], _leaves(*self._flat(), self.depth, rows)
         statistics = (self.count, self.mean, self.square)
         before = [values[leaves] for values in statistics]
@@ -78,7 +81,7 @@ class Forest:
     def learn(self, rows: Floats, begin: int, losses: Floats) -> None:
         """Grow on by the observations from place `begin`: losses (n,) at the last of rows (begin + n, d).
 
-        A leaf of one observation is parted while the room lasts that `grow` was asked for; then leaves take them in.
+        A leaf whose losses are equal is parted while the room lasts that `grow` was asked for; others take them in.
         """
         leaves = (self.depth, self.count, self.mean, self.square, self.held, self.made)
         _learn(*self._flat(), *leaves, self.categories, np.uint64(self.seed), rows, begin, losses)
@@ -345,7 +348,10 @@ def _leaves(nodes, cuts, depth, rows):
 def _lie(leaves, count, mean, square, losses):
     for tree in range(leaves.shape[0]):
         for one in range(leaves.shape[1]):
-            _take_in(leaves[tree, one], losses[one], count[tree], mean[tree], square[tree])
+            leaf = leaves[tree, one]
+            spread = square[tree, leaf] / count[tree, leaf]
+            _take_in(leaf, losses[one], count[tree], mean[tree], square[tree])
+            square[tree, leaf] = spread * count[tree, leaf]
 
 
 @compiled_function
@@ -356,8 +362,8 @@ def _learn(nodes, cuts, depth, count, mean, square, held, made, categories, seed
             place = begin + one
             row = rows[place]
             leaf, level = _leaf(nodes[tree], cuts[tree], depth[tree], row)
-            room = made[tree] + 2 <= count.shape[1]
-            if room and count[tree, leaf] == 1 and abs(losses[one] - mean[tree, leaf]) > 1e-6:
+            alike = square[tree, leaf] <= 1e-12 and abs(losses[one] - mean[tree, leaf]) > 1e-6
+            if alike and made[tree] + 2 <= count.shape[1]:
                 state[0] = (seed * np.uint64(0x2545F4914F6CDD1D) + np.uint64(place)) * np.uint64(0x9E3779B97F4A7C15)
                 state[0] ^= np.uint64(tree)
                 other = rows[held[tree, leaf]]
@@ -365,7 +371,7 @@ def _learn(nodes, cuts, depth, count, mean, square, held, made, categories, seed
                 if side >= 0:
                     mine, theirs = made[tree] + side, made[tree] + 1 - side
                     count[tree, mine], mean[tree, mine], held[tree, mine] = 1, losses[one], place
-                    count[tree, theirs], mean[tree, theirs] = 1, mean[tree, leaf]
+                    count[tree, theirs], mean[tree, theirs] = count[tree, leaf], mean[tree, leaf]
                     held[tree, theirs] = held[tree, leaf]
                     made[tree] += 2
                     depth[tree] = max(depth[tree], level + 1)
