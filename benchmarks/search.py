@@ -698,6 +698,8 @@ def earlier(out: Path) -> dict[str, Any]:
     record = artifacts.read_json(out)
     by_method = [record[name] for name in ("methods", "failures", *COSTS) if name in record]
     by_method += [*record.get("quality", {}).values()]
+    origins = record.get("origins", {})
+    by_method += [origins.get("suggestion", {}), *origins.get("quality", {}).values()]
     for table in by_method:
         for name in table.keys() - METHODS:
             del table[name]
