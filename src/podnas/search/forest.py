@@ -25,7 +25,7 @@ compiled.keep("forest", Path(__file__))
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 Integers = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 
-LARGEST = 5000  # observations a tree is grown on; of more, each tree draws so many
+LARGEST = 2000  # observations a tree is grown on; of more, each tree draws so many
 MIN_LEAF = 1
 JUDGED = 64  # observations of a node that its splits are judged by: of more, evenly many are left out
 MOST_CATEGORIES = 30  # bits of a node's set of categories; a dimension of more is split by their index
