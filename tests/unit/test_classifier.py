@@ -164,5 +164,8 @@ def test_held_out_windows_are_scored_by_votes_on_the_other_blocks():
 
 
 def test_a_validation_set_of_one_class_is_refused():
+    held = members()
+    with pytest.raises(ValueError, match="validation set are 0"):
+        votes.votes(Events(held.names, held.logits, np.zeros_like(held.outcome)), 2, 2)
     with pytest.raises(ValueError, match="validation set are 1"):
-        votes.single(members().logits[0], np.ones_like(members().outcome))
+        votes.single(held.logits[0], np.ones_like(held.outcome))

@@ -1,8 +1,8 @@
 """What Bayesian optimisers remember and make of it: outcomes as rows, the forest, the next suggestion.
 
 The forest is a function of the outcomes told, their order and the seed alone, so that ranks that are told the same may
-share one. It is grown anew with each of the first outcomes, later whenever they have grown by REFIT; those in between
-part its leaves.
+share one. It is grown anew with each of the first outcomes, later whenever REFIT of what a tree is grown on has come;
+outcomes in between part its leaves.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from podnas.search.forest import LARGEST, Forest, grow
 from podnas.search.protocol import Outcome
 
 RENEWED = 250  # outcomes with each of which the splits are renewed, at up to some 20 ms
-REFIT = 0.1  # growth of more outcomes after which they are
+REFIT = 0.1  # of what a tree is grown on: more outcomes after which they are
 BEST = 10  # points whose neighbours are candidates
 SCALES = (math.inf, 0.2, 0.1)  # steps to neighbours, in ranges of a number; infinite: any value
 FINE = 1.0  # a fourth scale, divided by the root of the number of outcomes
@@ -31,8 +31,8 @@ RANDOM = 0.1  # share of the candidates that are drawn from the whole space
 class Archive:
     """Outcomes of all ranks, and the forest fitted to them.
 
-    refit: growth of the outcomes, beyond the first RENEWED, after which the splits are renewed; 0: with every outcome.
-    largest: outcomes that a tree is grown on.
+    refit: share of what a tree is grown on that comes, beyond the first RENEWED outcomes, before the splits are renewed;
+    0: they are with every outcome. largest: outcomes that a tree is grown on.
     """
 
     def __init__(
