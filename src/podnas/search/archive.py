@@ -31,8 +31,8 @@ RANDOM = 0.1  # share of the candidates that are drawn from the whole space
 class Archive:
     """Outcomes of all ranks, and the forest fitted to them.
 
-    refit: share of what a tree is grown on that comes, beyond the first RENEWED outcomes, before the splits are renewed;
-    0: they are with every outcome. largest: outcomes that a tree is grown on.
+    refit: share of what a tree is grown on that comes, beyond the first RENEWED outcomes, before splits are renewed; 0:
+    with every outcome. largest: outcomes that a tree is grown on.
     """
 
     def __init__(
